@@ -1,0 +1,214 @@
+"""The catalogue in columns: what the funnel needs of each article, by row number.
+
+A row also exists for an id that was only referred to (by an event that came before its article);
+it is counted but not servable until the article arrives.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from recsys.schemas import Article
+
+UNKNOWN = -1
+_COLUMNS: dict[str, tuple[type[np.generic], float]] = {
+    "published": (np.float64, np.nan),
+    "expires": (np.float64, np.inf),
+    "servable": (np.bool_, 0),
+    "section": (np.int32, UNKNOWN),
+    "language": (np.int32, UNKNOWN),
+    "site": (np.int32, UNKNOWN),
+    "content_type": (np.int32, UNKNOWN),
+    "story": (np.int32, UNKNOWN),
+    "duplicate": (np.int32, UNKNOWN),
+    "priority": (np.float64, np.nan),
+}
+
+
+class Vocabulary:
+    """Names and their codes; an unknown name is -1."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self._codes: dict[str, int] = {}
+
+    def code(self, name: str | None) -> int:
+        """Code of ``name`` or -1; never adds."""
+        return UNKNOWN if name is None else self._codes.get(name, UNKNOWN)
+
+    def add(self, name: str | None) -> int:
+        """Code of ``name``, new where needed; None is -1."""
+        if name is None:
+            return UNKNOWN
+        code = self._codes.setdefault(name, len(self.names))
+        if code == len(self.names):
+            self.names.append(name)
+        return code
+
+
+def epoch(value: datetime | None, missing: float) -> float:
+    """Unix seconds of an aware datetime."""
+    return missing if value is None else value.timestamp()
+
+
+class Catalog:
+    """Growing columnar table of articles.
+
+    Columns are arrays of ``len(self)``: ``published`` and ``expires`` in unix seconds (NaN unknown,
+    inf never), ``servable`` (known and not hidden), integer codes of section, language, site,
+    content type and story (-1 none), ``duplicate`` (group of near-duplicates, the lowest row of the
+    group, -1 none), ``priority`` 0-1 (NaN none).
+    """
+
+    published: NDArray[np.float64]
+    expires: NDArray[np.float64]
+    servable: NDArray[np.bool_]
+    section: NDArray[np.int32]
+    language: NDArray[np.int32]
+    site: NDArray[np.int32]
+    content_type: NDArray[np.int32]
+    story: NDArray[np.int32]
+    duplicate: NDArray[np.int32]
+    priority: NDArray[np.float64]
+
+    def __init__(self, url_template: str | None = None) -> None:
+        self.ids: list[str] = []
+        self.cards: list[bytes | None] = []
+        self.sensitivity: dict[int, frozenset[str]] = {}
+        self.sections, self.languages, self.sites = Vocabulary(), Vocabulary(), Vocabulary()
+        self.content_types, self.stories = Vocabulary(), Vocabulary()
+        self.version = 0
+        self._row_of: dict[str, int] = {}
+        self._row_of_url: dict[str, int] = {}
+        self._url_template = url_template
+        self._capacity = 0
+        self._orders: tuple[int, NDArray[np.int32], NDArray[np.int32]] | None = None
+        self._grow(64)
+
+    @classmethod
+    def of(cls, articles: Iterable[Article], url_template: str | None = None) -> "Catalog":
+        """A catalogue of these articles, in their order."""
+        catalog = cls(url_template)
+        for article in articles:
+            catalog.put(article)
+        return catalog
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def _grow(self, capacity: int) -> None:
+        for name, (kind, missing) in _COLUMNS.items():
+            column = np.full(capacity, missing, dtype=kind)
+            if self._capacity:
+                column[: self._capacity] = getattr(self, name)
+            setattr(self, name, column)
+        self._capacity = capacity
+
+    def row(self, article_id: str) -> int | None:
+        """Row of an id, or None; also rows that are only referred to."""
+        return self._row_of.get(article_id)
+
+    def row_by_url(self, url: str) -> int | None:
+        """Row of a canonical URL, or None."""
+        return self._row_of_url.get(canonical_url(url))
+
+    def refer(self, article_id: str) -> int:
+        """Row of an id, made where it is new."""
+        row = self._row_of.get(article_id)
+        if row is None:
+            row = self._row_of[article_id] = len(self.ids)
+            self.ids.append(article_id)
+            self.cards.append(None)
+            if row >= self._capacity:
+                self._grow(max(64, int(self._capacity * 1.5)))
+        return row
+
+    def is_known(self, row: int) -> bool:
+        """Whether the article itself is here, not only references to it."""
+        return self.cards[row] is not None
+
+    def put(self, article: Article) -> int:
+        """Insert or replace an article; returns its row."""
+        row = self.refer(article.article_id)
+        self.published[row] = epoch(article.published_at, np.nan)
+        self.expires[row] = epoch(article.expires_at, np.inf)
+        self.servable[row] = not article.is_hidden
+        self.section[row] = self.sections.add(article.section)
+        self.language[row] = self.languages.add(article.language)
+        self.site[row] = self.sites.add(article.site)
+        self.content_type[row] = self.content_types.add(article.content_type)
+        self.story[row] = self.stories.add(article.story_id)
+        self.priority[row] = np.nan if article.editor_priority is None else article.editor_priority
+        self.sensitivity.pop(row, None)
+        if article.sensitivity:
+            self.sensitivity[row] = frozenset(article.sensitivity)
+        self.cards[row] = self._card(article)
+        if article.url:
+            self._row_of_url[canonical_url(article.url)] = row
+        self.version += 1
+        return row
+
+    def remove(self, article_id: str) -> int | None:
+        """Take an article out of service; its counts stay in case it returns."""
+        row = self._row_of.get(article_id)
+        if row is not None:
+            self.servable[row] = False
+            self.cards[row] = None
+            self.version += 1
+        return row
+
+    def _card(self, article: Article) -> bytes:
+        url = article.url
+        if url is None and self._url_template:
+            url = self._url_template.replace("{article_id}", article.article_id)
+        published = article.published_at
+        return orjson.dumps(
+            {
+                "title": article.title,
+                "url": url,
+                "section": article.section,
+                "image_url": article.image_url,
+                "published_at": published and published.isoformat().replace("+00:00", "Z"),
+            }
+        )
+
+    def newest(self) -> NDArray[np.int32]:
+        """Servable rows by publication, newest first, unknown last; ties by id."""
+        return self._cached_orders()[0]
+
+    def by_priority(self) -> NDArray[np.int32]:
+        """Servable rows that carry an editor priority, highest first."""
+        return self._cached_orders()[1]
+
+    def _cached_orders(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        if self._orders is None or self._orders[0] != self.version:
+            rows = np.flatnonzero(self.servable[: len(self)]).astype(np.int32)
+            published = self.published[rows]
+            recency = np.where(np.isnan(published), -np.inf, published)
+            newest = rows[np.lexsort((self.id_ranks(rows), -recency))]
+            ranked = newest[~np.isnan(self.priority[newest])]
+            self._orders = (self.version, newest, ranked[np.argsort(-self.priority[ranked], kind="stable")])
+        return self._orders[1:]
+
+    def id_ranks(self, rows: NDArray[np.int32]) -> NDArray[np.intp]:
+        """(n,) order of these rows by id, for breaking ties."""
+        ids = [self.ids[row] for row in rows.tolist()]
+        ranks = np.empty(len(ids), dtype=np.intp)
+        ranks[sorted(range(len(ids)), key=ids.__getitem__)] = np.arange(len(ids))
+        return ranks
+
+
+def canonical_url(url: str) -> str:
+    """A URL without scheme, fragment, query, ``www.`` and trailing slash, host in lower case.
+
+    Example:
+        >>> canonical_url("https://www.Example.org/a/?utm_source=x#top")
+        'example.org/a'
+    """
+    rest = url.split("#", 1)[0].split("?", 1)[0].strip()
+    rest = rest.split("://", 1)[-1].removeprefix("//")
+    host, slash, path = rest.partition("/")
+    return host.lower().removeprefix("www.") + (slash + path).rstrip("/")

@@ -1,0 +1,252 @@
+"""Exact vector search by blocked matrix products, and precomputed neighbours.
+
+Vectors live by catalogue row: a memory-mapped base from the bundle and a growing tail of new
+articles. Rows without a vector are all zero and never found.
+"""
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vectors = NDArray[np.float32]
+_BLOCK = 2048
+
+
+class VectorIndex(Protocol):
+    """What the funnel asks of an index."""
+
+    def add(self, row: int, vector: Vectors) -> None:
+        """Set the unit vector (d,) of a row."""
+
+    def remove(self, row: int) -> None:
+        """Forget the vector of a row."""
+
+    def search(
+        self, query: Vectors, n: int, allowed: NDArray[np.bool_] | None = None
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Rows and cosines of the best ``n``; the filter is applied before the cut."""
+
+    def take(self, rows: NDArray[np.integer]) -> Vectors:
+        """(n, d) vectors of rows, zeros where there is none."""
+
+
+class ExactIndex:
+    """Exact cosine search.
+
+    Args:
+        base: (n, d) float32 unit rows, possibly memory-mapped read-only; zero rows have no vector.
+    """
+
+    def __init__(self, base: Vectors) -> None:
+        self._base = base
+        self.dimensions = base.shape[1]
+        self.has = np.zeros(len(base), dtype=bool)
+        for start in range(0, len(base), 65536):
+            block = base[start : start + 65536]
+            self.has[start : start + len(block)] = block[:, 0] != 0.0
+            maybe = np.flatnonzero(block[:, 0] == 0.0)
+            self.has[start + maybe] = np.any(block[maybe] != 0.0, axis=1)
+        self._tail = np.zeros((0, self.dimensions), dtype=np.float32)
+        self._size = len(base)
+        self._replaced: dict[int, Vectors] = {}
+
+    def __len__(self) -> int:
+        return self._size
+
+    def resize(self, size: int) -> None:
+        """Make room for rows below ``size``."""
+        tail = size - len(self._base)
+        if tail > len(self._tail):
+            grown = np.zeros((max(tail, int(len(self._tail) * 1.5) + 64), self.dimensions), np.float32)
+            grown[: len(self._tail)] = self._tail
+            self._tail = grown
+        if size > len(self.has):
+            has = np.zeros(len(self._base) + len(self._tail), dtype=bool)
+            has[: len(self.has)] = self.has
+            self.has = has
+        self._size = max(self._size, size)
+
+    def add(self, row: int, vector: Vectors) -> None:
+        """Set the vector of ``row``; replaces an earlier one."""
+        self.resize(row + 1)
+        if row >= len(self._base):
+            self._tail[row - len(self._base)] = vector
+        else:
+            self._replaced[row] = np.asarray(vector, dtype=np.float32)
+        self.has[row] = bool(np.any(vector))
+
+    def remove(self, row: int) -> None:
+        """Forget the vector of ``row``."""
+        if row < self._size:
+            self.add(row, np.zeros(self.dimensions, dtype=np.float32))
+
+    def take(self, rows: NDArray[np.integer]) -> Vectors:
+        """(n, d) copies of the vectors of ``rows``."""
+        split = len(self._base)
+        if self._size == split and not self._replaced:
+            return np.asarray(self._base[rows])
+        found = np.empty((len(rows), self.dimensions), dtype=np.float32)
+        old = rows < split
+        found[old] = self._base[rows[old]]
+        found[~old] = self._tail[rows[~old] - split]
+        for row, vector in self._replaced.items():
+            found[rows == row] = vector
+        return found
+
+    def cosines(self, query: Vectors) -> NDArray[np.float32]:
+        """(n,) cosines of one unit query with every row; rows without vector give 0."""
+        split = len(self._base)
+        scores = np.empty(self._size, dtype=np.float32)
+        scores[:split] = self._base @ query
+        scores[split:] = self._tail[: self._size - split] @ query
+        for row, vector in self._replaced.items():
+            scores[row] = vector @ query
+        return scores
+
+    def search(
+        self, query: Vectors, n: int, allowed: NDArray[np.bool_] | None = None
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """The ``n`` nearest rows, best first.
+
+        Args:
+            query: (d,) unit vector.
+            n: how many at most.
+            allowed: (len,) filter, applied before the cut.
+        """
+        scores = self.cosines(query)
+        mask = self.has[: self._size]
+        if allowed is not None:
+            mask = mask & allowed[: self._size]
+        rows = np.flatnonzero(mask)
+        best = _best(scores[rows], n)
+        return rows[best].astype(np.int32), scores[rows[best]]
+
+
+def _best(scores: NDArray[np.float32], n: int) -> NDArray[np.intp]:
+    """Positions of the ``n`` highest scores, best first, ties by position."""
+    if n < len(scores):
+        kept = np.sort(np.argpartition(-scores, n - 1)[:n])
+    else:
+        kept = np.arange(len(scores))
+    return np.asarray(kept[np.argsort(-scores[kept], kind="stable")])
+
+
+class Neighbours:
+    """The ``k`` nearest rows of every row, so that a request does no search.
+
+    Attributes:
+        rows: (n, k) int32, best first, -1 where there are fewer.
+        cosines: (n, k) float32, -inf where there are fewer.
+    """
+
+    def __init__(self, rows: NDArray[np.int32], cosines: NDArray[np.float32]) -> None:
+        self.rows, self.cosines = rows, cosines
+
+    @classmethod
+    def compute(cls, vectors: Vectors, k: int, block: int = _BLOCK) -> "Neighbours":
+        """Exact neighbours of all rows; zero rows get and give none.
+
+        Args:
+            vectors: (n, d) unit rows or zeros.
+            k: neighbours a row.
+            block: rows multiplied at a time; memory is block * n * 4 bytes.
+        """
+        n = len(vectors)
+        k = min(k, max(n - 1, 0))
+        rows = np.full((n, k), -1, dtype=np.int32)
+        cosines = np.full((n, k), -np.inf, dtype=np.float32)
+        empty = ~np.any(vectors, axis=1)
+        for start in range(0, n if k else 0, block):
+            stop = min(start + block, n)
+            scores = vectors[start:stop] @ vectors.T
+            scores[:, empty] = -np.inf
+            scores[np.arange(stop - start), np.arange(start, stop)] = -np.inf
+            best = np.argpartition(-scores, k - 1, axis=1)[:, :k]
+            found = np.take_along_axis(scores, best, axis=1)
+            order = np.argsort(-found, axis=1, kind="stable")
+            rows[start:stop] = np.take_along_axis(best, order, axis=1)
+            cosines[start:stop] = np.take_along_axis(found, order, axis=1)
+        cosines[empty] = -np.inf
+        rows[np.isneginf(cosines)] = -1
+        return cls(rows, cosines)
+
+    def of(self, row: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Rows and cosines of the neighbours of ``row``, best first."""
+        if row >= len(self.rows):
+            return np.zeros(0, np.int32), np.zeros(0, np.float32)
+        found = self.rows[row] >= 0
+        return self.rows[row][found], self.cosines[row][found]
+
+    def insert(self, row: int, cosines: NDArray[np.float32], has: NDArray[np.bool_]) -> None:
+        """Put a new or changed article into its own list and into every list it belongs in.
+
+        Args:
+            row: the article.
+            cosines: (n,) its cosine with every row.
+            has: (n,) which rows carry a vector.
+        """
+        self._make_room(max(len(cosines), row + 1))
+        if self.rows.shape[1] == 0:
+            return
+        self._drop(row)
+        others = np.flatnonzero(has)
+        others = others[others != row]
+        best = others[_best(cosines[others], self.rows.shape[1])]
+        self.rows[row], self.cosines[row] = -1, -np.inf
+        self.rows[row, : len(best)], self.cosines[row, : len(best)] = best, cosines[best]
+        wanted = others[cosines[others] > self.cosines[others, -1]]
+        self._place(wanted, row, cosines[wanted])
+
+    def _place(self, lists: NDArray[np.intp], row: int, cosines: NDArray[np.float32]) -> None:
+        widened = np.column_stack((self.cosines[lists], cosines))
+        members = np.column_stack((self.rows[lists], np.full(len(lists), row, np.int32)))
+        order = np.argsort(-widened, axis=1, kind="stable")[:, :-1]
+        self.cosines[lists] = np.take_along_axis(widened, order, axis=1)
+        self.rows[lists] = np.take_along_axis(members, order, axis=1)
+
+    def _drop(self, row: int) -> None:
+        lists, places = np.nonzero(self.rows == row)
+        for at, place in zip(lists.tolist(), places.tolist(), strict=True):
+            self.rows[at, place:-1] = self.rows[at, place + 1 :]
+            self.cosines[at, place:-1] = self.cosines[at, place + 1 :]
+            self.rows[at, -1], self.cosines[at, -1] = -1, -np.inf
+
+    def _make_room(self, size: int) -> None:
+        n, k = self.rows.shape
+        width = k if k >= 50 else max(k, min(100, size - 1))
+        if size > n or width > k:
+            capacity = max(size, int(n * 1.2) + 64) if size > n else n
+            rows = np.full((capacity, width), -1, dtype=np.int32)
+            cosines = np.full((capacity, width), -np.inf, dtype=np.float32)
+            rows[:n, :k], cosines[:n, :k] = self.rows, self.cosines
+            self.rows, self.cosines = rows, cosines
+
+
+def duplicate_groups(neighbours: Neighbours, threshold: float) -> NDArray[np.int32]:
+    """Groups of near-duplicates by cosine, joined transitively.
+
+    Args:
+        neighbours: of all n rows.
+        threshold: cosine from which two articles are near-duplicates.
+
+    Returns:
+        (n,) lowest row of the group, -1 for articles without near-duplicate.
+    """
+    parent = np.arange(len(neighbours.rows))
+
+    def root(row: int) -> int:
+        while parent[row] != row:
+            parent[row] = parent[parent[row]]
+            row = int(parent[row])
+        return row
+
+    lefts, places = np.nonzero(neighbours.cosines >= threshold)
+    rights = neighbours.rows[lefts, places]
+    for left, right in zip(lefts.tolist(), rights.tolist(), strict=True):
+        a, b = root(left), root(right)
+        parent[max(a, b)] = min(a, b)
+    joined = np.union1d(lefts, rights)
+    groups = np.full(len(parent), -1, dtype=np.int32)
+    groups[joined] = [root(row) for row in joined.tolist()]
+    return groups

@@ -1,0 +1,92 @@
+"""From scored candidates to an order: one version of a story, variety, a spread over sections.
+
+Diversity follows maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998), written as a
+penalty so that it stays an additive part of the score: each pick costs what it repeats.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys.candidates import Candidates
+from recsys.catalog import UNKNOWN, Catalog
+from recsys.index import ExactIndex
+
+
+@dataclass(frozen=True, slots=True)
+class Variety:
+    """How much repetition costs.
+
+    Attributes:
+        diversity: penalty per unit of the highest cosine to an earlier pick, 0-1.
+        section_spread: penalty per earlier pick of the same section.
+        pool: how many of the best candidates take part.
+    """
+
+    diversity: float = 0.0
+    section_spread: float = 0.0
+    pool: int = 50
+
+
+def one_version_each(candidates: Candidates, catalog: Catalog) -> Candidates:
+    """Keep the best-placed article of each story and of each group of near-duplicates."""
+    stories = catalog.story[candidates.rows]
+    groups = catalog.duplicate[candidates.rows]
+    if np.all(stories == UNKNOWN) and np.all(groups == UNKNOWN):
+        return candidates
+    return candidates.take(_first_of_each(stories) & _first_of_each(groups))
+
+
+def _first_of_each(codes: NDArray[np.int32]) -> NDArray[np.bool_]:
+    keep = codes == UNKNOWN
+    _, first = np.unique(codes, return_index=True)
+    keep[first] = True
+    return keep
+
+
+def rerank(
+    candidates: Candidates, catalog: Catalog, index: ExactIndex, limit: int, variety: Variety
+) -> Candidates:
+    """The same candidates with the first ``limit`` chosen greedily for variety.
+
+    Args:
+        candidates: best first, one version of each story.
+        catalog: for sections.
+        index: for the vectors.
+        limit: how many places are chosen; the rest keeps its order behind them.
+        variety: the penalties; without any the order stays.
+    """
+    if (variety.diversity == 0 and variety.section_spread == 0) or len(candidates) < 2:
+        return candidates
+    pool = candidates.take(np.arange(min(max(variety.pool, limit), len(candidates))))
+    chosen, penalties = _greedy(pool, catalog, index, min(limit, len(pool)), variety)
+    rest = np.setdiff1d(np.arange(len(candidates)), chosen)
+    order = np.concatenate((chosen, rest))
+    full = np.zeros(len(candidates))
+    full[: len(pool)] = -penalties
+    return candidates.plus_part("variety", full).take(order)
+
+
+def _greedy(
+    pool: Candidates, catalog: Catalog, index: ExactIndex, limit: int, variety: Variety
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    n = len(pool)
+    likeness = np.zeros((n, n))
+    if variety.diversity:
+        vectors = index.take(pool.rows)
+        likeness = variety.diversity * np.maximum(vectors @ vectors.T, 0.0).astype(np.float64)
+    sections = catalog.section[pool.rows]
+    same = variety.section_spread * ((sections[:, None] == sections) & (sections != UNKNOWN))
+    nearest, crowd = np.zeros(n), np.zeros(n)
+    open_scores = pool.scores.copy()
+    chosen = np.empty(limit, dtype=np.intp)
+    penalties = np.zeros(n)
+    for place in range(limit):
+        pick = int(np.argmax(open_scores - nearest - crowd))
+        chosen[place] = pick
+        penalties[pick] = nearest[pick] + crowd[pick]
+        open_scores[pick] = -np.inf
+        np.maximum(nearest, likeness[pick], out=nearest)
+        crowd += same[pick]
+    return chosen, penalties
