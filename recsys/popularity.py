@@ -116,6 +116,21 @@ class TopRows:
             self._rows = np.union1d(self._rows, rows).astype(np.int32)
             self._sorted = False
 
+    def is_cut(self) -> bool:
+        """Whether rows with positive mass were left out of ``rows``."""
+        return len(self.rows()) >= self._keep
+
+    def all_rows(self) -> NDArray[np.int32]:
+        """Every row with positive mass, best first; for filters that leave too few of ``rows``."""
+        masses = self._counter.masses[:, self._column]
+        rows = np.flatnonzero(masses > 0).astype(np.int32)
+        return rows[np.argsort(-masses[rows], kind="stable")]
+
+    def highest(self, now: float) -> float:
+        """The highest mass at ``now``, 0 without events."""
+        rows = self.rows()
+        return float(self._counter.read(now, self._column, rows[:1])[0]) if len(rows) else 0.0
+
     def rows(self) -> NDArray[np.int32]:
         """Rows with positive mass, best first, at most about ``keep``."""
         if self._rows is None:
@@ -170,6 +185,7 @@ class Popularity:
         self.clicks = DecayedCounter((config.ctr_half_life_hours,), size)
         self.engagement = DecayedCounter((config.engagement_half_life_hours,), size)
         self.tops = [TopRows(self.openings, k) for k in range(len(config.half_lives_hours))]
+        self.most_engaging = TopRows(self.engagement, 0, keep=200)
         self.watermark = float("-inf")
         self._seen: dict[int, set[int]] = {}
 
@@ -209,7 +225,8 @@ class Popularity:
         minutes = np.minimum(np.nan_to_num(batch.values) / 60.0, config.read_minutes_cap)
         fixed = np.array([0, 0, 0, 0, config.share_weight, config.save_weight, config.comment_weight, 0.0])
         weights = np.where(batch.types == _READ, np.maximum(minutes, 0.0), fixed[batch.types])
-        self.engagement.add(batch.rows, batch.ts, weights)
+        self.engagement.add(batch.rows, batch.ts, np.maximum(weights, 0.0))
+        self.most_engaging.touched(batch.rows)
 
     def _first_in_window(self, batch: EventBatch, kind: int) -> NDArray[np.intp]:
         """Positions of the first event of each (reader, article, window, kind), in time order."""
@@ -259,7 +276,7 @@ class Popularity:
         ):
             self._seen.setdefault(window, set()).add(key)
         self.watermark = watermark
-        for top in self.tops:
+        for top in (*self.tops, self.most_engaging):
             top.rebuild()
 
 

@@ -1,0 +1,75 @@
+"""Blend features into a score whose additive parts a person can read."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from recsys import features
+from recsys.candidates import Candidates, Floats, Rows
+from recsys.config import SurfaceConfig, Weights
+from recsys.features import Moment
+from recsys.popularity import HOUR
+from recsys.state import State
+
+_Part = Callable[[State, Rows, Moment, SurfaceConfig], Floats]
+
+_PARTS: dict[str, _Part] = {
+    "similarity": lambda s, rows, m, c: features.similarity(s, rows, m.context),
+    "interests": lambda s, rows, m, c: features.interests(s, rows, m.reader),
+    "section": lambda s, rows, m, c: features.section_match(s, rows, m.context, m.reader),
+    "popularity": lambda s, rows, m, c: features.popularity(s, rows, m.count_at, c.half_life_hours),
+    "ctr": lambda s, rows, m, c: features.click_rate(s, rows, m.count_at),
+    "engagement": lambda s, rows, m, c: features.engagement(s, rows, m.count_at),
+    "freshness": lambda s, rows, m, c: features.freshness(s, rows, m.now),
+    "priority": lambda s, rows, m, c: features.priority(s, rows),
+}
+
+
+def blend(
+    state: State, candidates: Candidates, moment: Moment, config: SurfaceConfig, surface: str
+) -> Candidates:
+    """Score candidates by the weighted features of one surface.
+
+    A feature that is missing for a candidate (NaN) counts as its neutral 0.
+
+    Args:
+        state: what is known.
+        candidates: unscored.
+        moment: when and for whom.
+        config: weights of the surface.
+        surface: its name; ``latest`` is ordered by time alone.
+    """
+    if surface == "latest":
+        published = state.catalog.published[candidates.rows]
+        return candidates.with_parts(features.recency(published, moment.now)[:, None], ("recency",))
+    rows = candidates.rows
+    names, columns = [], []
+    for name, compute in _PARTS.items():
+        weight = getattr(config.weights, name)
+        if weight:
+            values = compute(state, rows, moment, config)
+            names.append(name)
+            columns.append(weight * np.nan_to_num(values))
+    names += _add_off_topic(columns, names, config.weights, config.min_similarity)
+    names += _add_age_limit(columns, state, rows, moment, config)
+    return candidates.with_parts(np.column_stack(columns), tuple(names))
+
+
+def _add_off_topic(columns: list[Floats], names: list[str], weights: Weights, floor: float) -> list[str]:
+    if not weights.off_topic or "similarity" not in names:
+        return []
+    similarity = columns[names.index("similarity")] / weights.similarity
+    if not similarity.any():
+        return []
+    columns.append(weights.off_topic * (similarity < floor))
+    return ["off_topic"]
+
+
+def _add_age_limit(
+    columns: list[Floats], state: State, rows: Rows, moment: Moment, config: SurfaceConfig
+) -> list[str]:
+    if config.prefer_max_age_hours is None:
+        return []
+    age = (moment.now - state.catalog.published[rows]) / HOUR
+    columns.append(-1.0 * (age > config.prefer_max_age_hours))
+    return ["too_old"]

@@ -1,0 +1,293 @@
+"""The funnel: candidates, eligibility, features, blending, re-ranking, slate.
+
+One fixed order of stages for every surface; what differs is configuration.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from recsys import page as joint
+from recsys.blending import blend
+from recsys.candidates import SOURCE_BIT, Candidates, Floats, Rows, source_names
+from recsys.catalog import UNKNOWN
+from recsys.config import SurfaceConfig
+from recsys.features import Moment
+from recsys.profile import Reader
+from recsys.reranking import Variety, one_version_each, rerank
+from recsys.retrieval import Need, generate
+from recsys.rules import Eligibility, keep_away
+from recsys.state import State
+
+KEEPS_FIRST = frozenset(("latest", "popular"))
+_REASONS = {
+    "similarity": "On the same topic",
+    "interests": "Close to what you read lately",
+    "section": "From the same section",
+    "popularity": "Read by many right now",
+    "ctr": "Often chosen by readers",
+    "engagement": "Read to the end",
+    "freshness": "Just published",
+    "recency": "Just published",
+    "priority": "Recommended by the editors",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One request for lists, resolved to rows and codes.
+
+    Attributes:
+        now: unix seconds.
+        limit: places in each list.
+        context: row of the article being read.
+        context_unknown: an article was named that the catalogue does not have.
+        reader: the reader's past, None for nobody in particular.
+        exclude: rows that must not be shown.
+        sections: section codes asked for, None for all.
+        max_age_hours: age limit asked for.
+        language: language code asked for; None takes the context's.
+        site: site code asked for, None for any.
+        diversity: 0-1, None takes the surface's own.
+        pins: row by position, by surface.
+    """
+
+    now: float
+    limit: int = 10
+    context: int | None = None
+    context_unknown: bool = False
+    reader: Reader | None = None
+    exclude: Sequence[int] = ()
+    sections: tuple[int, ...] | None = None
+    max_age_hours: float | None = None
+    language: int | None = None
+    site: int | None = None
+    diversity: float | None = None
+    pins: dict[str, dict[int, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One place of a list.
+
+    Attributes:
+        row: catalogue row.
+        position: 1-based.
+        score: sum of ``parts``.
+        parts: additive parts of the score by name.
+        sources: candidate generators that brought it.
+        reason: for the reader, in plain words.
+        won_from: lists that wanted it too.
+    """
+
+    row: int
+    position: int
+    score: float
+    parts: dict[str, float]
+    sources: list[str]
+    reason: str
+    won_from: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Slate:
+    """A finished list."""
+
+    surface: str
+    items: list[Item]
+    fallback: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Ranked:
+    surface: str
+    candidates: Candidates
+    fallback: str | None
+
+
+class Funnel:
+    """Ranked lists from a state.
+
+    Args:
+        state: what is known; read, never changed.
+    """
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+
+    def slate(self, surface: str, query: Query) -> Slate:
+        """One list."""
+        ranked = self._rank(surface, query, query.limit, query.limit)
+        pins = self._pins(surface, query)
+        free = [row for row in ranked.candidates.rows.tolist() if row not in pins.values()]
+        wish = joint.Wish(surface, free, [0.0] * len(free), query.limit, pins)
+        rows = joint.assemble([wish]).lists[surface]
+        return Slate(surface, self._items(ranked, rows, query, {}), ranked.fallback)
+
+    def page(self, surfaces: Sequence[str], query: Query) -> tuple[dict[str, Slate], float]:
+        """All lists of a page, assembled jointly; with the share of utility that sharing cost."""
+        depth = query.limit * len(surfaces) + 10
+        ranked = {surface: self._rank(surface, query, depth, query.limit) for surface in surfaces}
+        wishes = [self._wish(ranked[surface], query) for surface in surfaces]
+        assembly = joint.assemble(wishes)
+        winners: dict[int, list[str]] = {}
+        for loser, given in assembly.yielded.items():
+            for row in given:
+                winners.setdefault(row, []).append(loser)
+        slates = {
+            surface: Slate(
+                surface,
+                self._items(ranked[surface], assembly.lists[surface], query, winners),
+                ranked[surface].fallback,
+            )
+            for surface in surfaces
+        }
+        return slates, assembly.utility_lost
+
+    def score(self, surface: str, query: Query, rows: Rows) -> Floats:
+        """Scores of given articles without filters, for evaluation; NaN where nothing is known.
+
+        Args:
+            surface: whose weights.
+            query: the moment.
+            rows: (n,) catalogue rows in any order.
+
+        Returns:
+            (n,) scores; an article that the catalogue lacks has NaN.
+        """
+        if len(rows) == 0:
+            return np.zeros(0)
+        candidates = Candidates.of(rows, np.zeros(len(rows), np.uint8))
+        scored = blend(self.state, candidates, self._moment(query, surface)[0], self._config(surface), surface)
+        known = np.array([self.state.catalog.is_known(row) for row in rows.tolist()])
+        return np.where(known, scored.scores, np.nan)
+
+    def eligibility(self, query: Query) -> Eligibility:
+        """The hard filters of a request."""
+        catalog, context = self.state.catalog, query.context
+        hidden = query.reader.hidden if query.reader is not None else ()
+        own = () if context is None else (context,)
+        sections, types = keep_away(catalog, context, self.state.config.sensitivity)
+        language = query.language
+        if language is None:
+            language = UNKNOWN if context is None else int(catalog.language[context])
+        return Eligibility(
+            now=query.now,
+            excluded=np.unique(np.array([*query.exclude, *hidden, *own], dtype=np.int32)),
+            duplicate=UNKNOWN if context is None else int(catalog.duplicate[context]),
+            sections=query.sections,
+            max_age_hours=query.max_age_hours,
+            language=language,
+            site=query.site,
+            blocked_sections=sections,
+            blocked_types=types,
+        )
+
+    def explain(self, surface: str, query: Query, row: int) -> tuple[str | None, dict[str, float], int | None]:
+        """Why an article is in a list or not.
+
+        Returns:
+            The filter that removed it or None; its score parts; its rank among the candidates
+            (1-based) or None where another version of its story stands in for it.
+        """
+        removed = self.eligibility(query).reason(self.state.catalog, row)
+        used, query, _ = self._effective(surface, query)
+        alone = Candidates.of(np.array([row], np.int32), np.zeros(1, np.uint8))
+        scored = blend(self.state, alone, self._moment(query, used)[0], self._config(used), used)
+        parts = dict(zip(scored.names, scored.parts[0].tolist(), strict=True))
+        if removed is not None:
+            return removed, parts, None
+        order = self._rank(surface, query, len(self.state.catalog), query.limit).candidates.rows
+        place = np.flatnonzero(order == row)
+        return None, parts, int(place[0]) + 1 if len(place) else None
+
+    def _config(self, surface: str) -> SurfaceConfig:
+        return self.state.config.surfaces.of(surface)
+
+    def _effective(self, surface: str, query: Query) -> tuple[str, Query, str | None]:
+        """The surface whose recipe is used, and why it is not the one asked for."""
+        has_vector = self.state.index.has
+        if surface == "for_you":
+            if query.reader is None or len(query.reader.rows) == 0:
+                return "must_reads", query, "cold_reader"
+            return surface, replace(query, exclude=[*query.exclude, *query.reader.rows.tolist()]), None
+        if surface == "related":
+            if query.context_unknown:
+                return surface, query, "unknown_article"
+            if query.context is not None and not has_vector[query.context]:
+                return surface, query, "article_not_embedded"
+        return surface, query, None
+
+    def _moment(self, query: Query, surface: str) -> tuple[Moment, bool]:
+        counts = self.state.popularity
+        column = counts.column(self._config(surface).half_life_hours)
+        highest = counts.tops[column].highest(query.now)
+        stale = 0 < highest < counts.config.stale_below or (highest == 0 and counts.watermark > 0)
+        count_at = counts.watermark if stale else query.now
+        context = query.context if surface in ("related",) else None
+        return Moment(query.now, context, query.reader, count_at), stale
+
+    def _rank(self, surface: str, query: Query, depth: int, limit: int) -> _Ranked:
+        used, query, fallback = self._effective(surface, query)
+        config, state = self._config(used), self.state
+        moment, stale = self._moment(query, used)
+        need = Need(used, depth + 10, config.half_life_hours)
+        candidates = generate(state, need, self.eligibility(query), moment.context, query.reader)
+        if len(candidates) == 0:
+            return _Ranked(surface, candidates.with_parts(np.zeros((0, 1)), ("none",)), fallback or "nothing_eligible")
+        scored = blend(state, candidates, moment, config, used)
+        ordered = scored.ordered(state.catalog.published[scored.rows], state.catalog.id_ranks(scored.rows))
+        ordered = one_version_each(ordered, state.catalog)
+        diversity = config.diversity if query.diversity is None else query.diversity
+        if used in KEEPS_FIRST and query.diversity is None:
+            diversity = 0.0
+        variety = Variety(diversity, config.section_spread, state.config.candidates.rerank_pool)
+        ordered = rerank(ordered, state.catalog, state.index, min(depth, 2 * limit), variety)
+        if stale and used == "popular":
+            fallback = fallback or "stale_log"
+        return _Ranked(surface, ordered, fallback)
+
+    def _pins(self, surface: str, query: Query) -> dict[int, int]:
+        wanted = query.pins.get(surface, {})
+        eligible = self.eligibility(query)
+        return {
+            position: row
+            for position, row in wanted.items()
+            if position <= query.limit and eligible.reason(self.state.catalog, row) is None
+        }
+
+    def _wish(self, ranked: _Ranked, query: Query) -> joint.Wish:
+        surface, candidates = ranked.surface, ranked.candidates
+        return joint.Wish(
+            name=surface,
+            rows=candidates.rows.tolist(),
+            utilities=joint.comparable(candidates.scores, query.limit),
+            limit=query.limit,
+            pinned=self._pins(surface, query),
+            keeps_first=surface in KEEPS_FIRST,
+        )
+
+    def _items(
+        self, ranked: _Ranked, rows: Sequence[int], query: Query, winners: dict[int, list[str]]
+    ) -> list[Item]:
+        candidates = ranked.candidates
+        pinned = set(query.pins.get(ranked.surface, {}).values())
+        place_of = {row: place for place, row in enumerate(candidates.rows.tolist())}
+        items = []
+        for position, row in enumerate(rows, 1):
+            place = place_of.get(row)
+            values = candidates.parts[place].tolist() if place is not None else []
+            parts = dict(zip(candidates.names, values, strict=False))
+            mask = SOURCE_BIT["pin"] if row in pinned else 0
+            mask |= int(candidates.sources[place]) if place is not None else 0
+            reason = "Chosen by the editors" if row in pinned else _reason(parts)
+            won = tuple(winners.get(row, ()))
+            items.append(Item(row, position, sum(parts.values()), parts, source_names(mask), reason, won))
+        return items
+
+
+def _reason(parts: dict[str, float]) -> str:
+    told = {name: value for name, value in parts.items() if name in _REASONS}
+    name = max(told, key=told.__getitem__, default=None)
+    return _REASONS[name] if name is not None and told[name] > 0 else "More from the newsroom"

@@ -1,0 +1,84 @@
+"""Candidate generation: who may enter a list, each generator filtered before its cut."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys.candidates import Candidates, Rows
+from recsys.profile import Reader
+from recsys.rules import Eligibility
+from recsys.state import State
+
+_NONE = np.zeros(0, np.int32)
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What one list asks of the generators.
+
+    Attributes:
+        surface: the kind of list.
+        count: candidates that must at least be there while the catalogue has them.
+        half_life_hours: decay by which popular candidates are found.
+    """
+
+    surface: str
+    count: int
+    half_life_hours: float
+
+
+def popular_rows(state: State, eligibility: Eligibility, half_life_hours: float, n: int) -> Rows:
+    """The ``n`` eligible articles with the highest decayed mass."""
+    top = state.popularity.tops[state.popularity.column(half_life_hours)]
+    found = eligibility.first(state.catalog, top.rows(), n)
+    if len(found) < n and top.is_cut():
+        found = eligibility.first(state.catalog, top.all_rows(), n)
+    return found
+
+
+def similar_rows(state: State, eligibility: Eligibility, context: int, n: int) -> Rows:
+    """The ``n`` eligible nearest articles: precomputed, searched only where filters leave too few."""
+    rows, _ = state.neighbours.of(context)
+    rows = rows[:n] if not eligibility.narrows else rows
+    found = rows[eligibility.mask(state.catalog, rows)][:n]
+    if len(found) >= min(n, 20) or not state.index.has[context] or not eligibility.narrows:
+        return found
+    everything = np.arange(len(state.catalog), dtype=np.int32)
+    allowed = eligibility.mask(state.catalog, everything)
+    vector = state.index.take(np.array([context]))[0]
+    return state.index.search(vector, n, allowed)[0]
+
+
+def history_rows(state: State, eligibility: Eligibility, reader: Reader, n: int, per_read: int) -> Rows:
+    """Neighbours of what the reader opened lately, at most ``per_read`` of each opening."""
+    near = [state.neighbours.of(row)[0][:per_read] for row in reader.rows[:n].tolist()]
+    if not near:
+        return _NONE
+    rows = np.unique(np.concatenate(near))
+    return rows[eligibility.mask(state.catalog, rows)]
+
+
+def generate(
+    state: State, need: Need, eligibility: Eligibility, context: int | None, reader: Reader | None
+) -> Candidates:
+    """Candidates of one list, unscored, every one eligible.
+
+    Latest articles are always among them, so a list is full while the catalogue has enough.
+    """
+    config, catalog = state.config.candidates, state.catalog
+    latest = eligibility.first(catalog, catalog.newest(), max(need.count, config.latest))
+    groups: list[tuple[str, NDArray[np.int32]]] = [("latest", latest)]
+    if need.surface == "latest":
+        return Candidates.union(groups)
+    count = max(need.count, config.popular)
+    groups.append(("popular", popular_rows(state, eligibility, need.half_life_hours, count)))
+    if need.surface == "related" and context is not None:
+        groups.append(("similar", similar_rows(state, eligibility, context, max(config.similar, need.count))))
+    if need.surface == "must_reads":
+        wanted = max(need.count, config.priority)
+        groups.append(("priority", eligibility.first(catalog, catalog.by_priority(), wanted)))
+    if need.surface == "for_you" and reader is not None:
+        rows = history_rows(state, eligibility, reader, 10, config.per_history)
+        groups.append(("history", rows))
+    return Candidates.union(groups)
