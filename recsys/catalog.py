@@ -4,8 +4,9 @@ A row also exists for an id that was only referred to (by an event that came bef
 it is counted but not servable until the article arrives.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 import orjson
@@ -26,6 +27,9 @@ _COLUMNS: dict[str, tuple[type[np.generic], float]] = {
     "duplicate": (np.int32, UNKNOWN),
     "priority": (np.float64, np.nan),
 }
+
+
+_VOCABULARIES = ("sections", "languages", "sites", "content_types", "stories")
 
 
 class Vocabulary:
@@ -174,6 +178,40 @@ class Catalog:
                 "published_at": published and published.isoformat().replace("+00:00", "Z"),
             }
         )
+
+    def state(self) -> tuple[dict[str, object], dict[str, object]]:
+        """Columns for a table (lists and arrays of ``len(self)``) and vocabularies for JSON."""
+        urls = [""] * len(self)
+        for url, row in self._row_of_url.items():
+            urls[row] = url
+        columns: dict[str, object] = {"article_id": self.ids, "card": self.cards, "url": urls}
+        columns |= {name: getattr(self, name)[: len(self)] for name in _COLUMNS}
+        names: dict[str, object] = {name: getattr(self, name).names for name in _VOCABULARIES}
+        names["sensitivity"] = {str(row): sorted(labels) for row, labels in self.sensitivity.items()}
+        return columns, names
+
+    @classmethod
+    def restore(
+        cls,
+        columns: Mapping[str, Any],
+        names: Mapping[str, Any],
+        url_template: str | None = None,
+    ) -> "Catalog":
+        """A catalogue from what ``state`` gave; lists as lists, numeric columns as arrays."""
+        catalog = cls(url_template)
+        catalog.ids, catalog.cards = list(columns["article_id"]), list(columns["card"])
+        catalog._row_of = {article_id: row for row, article_id in enumerate(catalog.ids)}
+        catalog._row_of_url = {url: row for row, url in enumerate(columns["url"]) if url}
+        catalog._grow(len(catalog.ids) + 64)
+        for name in _COLUMNS:
+            getattr(catalog, name)[: len(catalog.ids)] = columns[name]
+        for name in _VOCABULARIES:
+            vocabulary = getattr(catalog, name)
+            for value in names[name]:
+                vocabulary.add(value)
+        catalog.sensitivity = {int(row): frozenset(labels) for row, labels in names["sensitivity"].items()}
+        catalog.version = 1
+        return catalog
 
     def newest(self) -> NDArray[np.int32]:
         """Servable rows by publication, newest first, unknown last; ties by id."""
