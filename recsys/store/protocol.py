@@ -1,0 +1,82 @@
+"""What every store does, whatever it is made of."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys.errors import StoreError
+from recsys.schemas import Article, Event, Exposure
+
+
+class ConflictError(StoreError):
+    """Somebody else changed the thing in the meantime."""
+
+
+class Store(Protocol):
+    """Events, exposures, articles, vectors and rules. Thread-safe; several processes may share one."""
+
+    def append_events(self, events: Sequence[Event]) -> list[int | None]:
+        """Store events durably; a sequence number each, None for one that was stored before."""
+
+    def events_after(self, seq: int, limit: int = 10_000) -> list[tuple[int, Event]]:
+        """Events in the order of their commit."""
+
+    def iter_events(self, since: datetime | None = None, until: datetime | None = None) -> Iterator[Event]:
+        """Events with since <= ts < until, by time, in bounded memory."""
+
+    def last_event_seq(self) -> int:
+        """The highest sequence number, 0 without events."""
+
+    def append_exposures(self, exposures: Sequence[Exposure]) -> None:
+        """Store served lists; a repeated (request_id, surface) is ignored."""
+
+    def iter_exposures(
+        self, since: datetime | None = None, until: datetime | None = None
+    ) -> Iterator[Exposure]:
+        """Served lists by time."""
+
+    def put_articles(self, articles: Sequence[Article], at: datetime) -> list[Article]:
+        """Insert or replace; returns them as stored.
+
+        A missing ``published_at`` becomes the time of the first receipt.
+        """
+
+    def delete_article(self, article_id: str, at: datetime) -> bool:
+        """Leave a tombstone; False where there was no article."""
+
+    def get_article(self, article_id: str) -> Article | None:
+        """The article as it stands."""
+
+    def is_deleted(self, article_id: str) -> bool:
+        """Whether a tombstone stands in its place."""
+
+    def articles_after(self, seq: int, limit: int = 10_000) -> list[tuple[int, str, Article | None]]:
+        """Articles changed after ``seq``, as they stand now, None for a tombstone."""
+
+    def put_vectors(self, vectors: Mapping[str, NDArray[np.float32]]) -> None:
+        """Keep embeddings by text digest."""
+
+    def get_vectors(self, digests: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        """The embeddings that are there."""
+
+    def get_rules(self) -> tuple[int, list[dict[str, Any]]]:
+        """Version and editors' rules; version 0 before the first."""
+
+    def put_rules(self, rules: Sequence[Mapping[str, Any]], expected_version: int | None) -> int:
+        """Replace the rules; returns the new version.
+
+        Raises:
+            ConflictError: ``expected_version`` is not the one that stands.
+        """
+
+    def forget(self, user_id: str) -> int:
+        """Erase a user's events and exposures; returns how many rows."""
+
+    def data_version(self) -> int:
+        """Changes when another connection committed."""
+
+    def close(self) -> None:
+        """Release files and connections."""

@@ -1,0 +1,308 @@
+"""A store in one SQLite file: WAL, synchronous FULL, one transaction per batch."""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys.errors import StoreError
+from recsys.schemas import Article, Event, Exposure
+from recsys.store.protocol import ConflictError
+
+SCHEMA_VERSION = 1
+_SCHEMA = """
+CREATE TABLE events (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, event_id TEXT NOT NULL UNIQUE, type TEXT NOT NULL,
+    ts INTEGER NOT NULL, article_id TEXT NOT NULL, user_id TEXT, session_id TEXT, request_id TEXT,
+    list_id TEXT, surface TEXT, position INTEGER, context_article_id TEXT, value REAL, site TEXT);
+CREATE INDEX events_ts ON events (ts);
+CREATE INDEX events_user ON events (user_id) WHERE user_id IS NOT NULL;
+CREATE TABLE exposures (
+    request_id TEXT NOT NULL, surface TEXT NOT NULL, ts INTEGER NOT NULL, user_id TEXT, json TEXT NOT NULL,
+    PRIMARY KEY (request_id, surface)) WITHOUT ROWID;
+CREATE INDEX exposures_ts ON exposures (ts);
+CREATE TABLE articles (
+    article_id TEXT PRIMARY KEY, seq INTEGER NOT NULL UNIQUE, at INTEGER NOT NULL, json TEXT);
+CREATE TABLE vectors (digest TEXT PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE rules (version INTEGER PRIMARY KEY, json TEXT NOT NULL);
+"""
+_EVENT_COLUMNS = (
+    "event_id, type, ts, article_id, user_id, session_id, request_id, list_id, surface, position, "
+    "context_article_id, value, site"
+)
+_EVENT_NAMES = tuple(_EVENT_COLUMNS.split(", "))
+_Result = TypeVar("_Result")
+
+
+def micros(value: datetime) -> int:
+    """Microseconds since 1970, exact."""
+    delta = value - datetime(1970, 1, 1, tzinfo=UTC)
+    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+
+
+def _instant(value: int) -> datetime:
+    return datetime.fromtimestamp(value // 1_000_000, UTC).replace(microsecond=value % 1_000_000)
+
+
+def _event_row(event: Event) -> tuple[Any, ...]:
+    return tuple(micros(event.ts) if name == "ts" else getattr(event, name) for name in _EVENT_NAMES)
+
+
+def _event(values: Sequence[Any]) -> Event:
+    fields = dict(zip(_EVENT_NAMES, values, strict=True))
+    fields["ts"] = _instant(fields["ts"])
+    # our own rows were checked when they came in
+    return Event.model_construct(**fields)
+
+
+class SqliteStore:
+    """See ``Store``.
+
+    Args:
+        path: the file; its folder is made, the file too.
+
+    Raises:
+        StoreError: the place cannot be written, the file is no database, damaged or newer.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._lock = threading.RLock()
+        try:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"cannot make the folder of the store {path}: {error.strerror}") from error
+        with self._told("open"):
+            self._writer = self._connect()
+            self._prepare()
+            self._reader = self._connect()
+            self._reader_lock = threading.RLock()
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA busy_timeout=30000")
+        return connection
+
+    def _prepare(self) -> None:
+        def create(connection: sqlite3.Connection) -> None:
+            found = int(connection.execute("PRAGMA user_version").fetchone()[0])
+            if found > SCHEMA_VERSION:
+                raise StoreError(
+                    f"the store {self.path} has schema {found}, this program knows {SCHEMA_VERSION}; "
+                    "use the newer program that wrote it"
+                )
+            if found == 0:
+                for statement in _SCHEMA.split(";"):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+
+        self._write("prepare", create)
+
+    @contextmanager
+    def _told(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            raise StoreError(
+                f"cannot {doing} the store {self.path}: {error}; check that the disk has space, that the file "
+                "may be written, and that it is a SQLite file ('recsys doctor' tells more)"
+            ) from error
+
+    def _write(self, doing: str, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
+        with self._lock, self._told(doing):
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                result = work(self._writer)
+                self._writer.execute("COMMIT")
+            except BaseException:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                raise
+            return result
+
+    def _read(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        with self._reader_lock, self._told("read"):
+            return self._reader.execute(query, values).fetchall()
+
+    def _stream(self, query: str, values: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+        with self._told("read"):
+            connection = self._connect()
+            try:
+                yield from connection.execute(query, values)
+            finally:
+                connection.close()
+
+    def append_events(self, events: Sequence[Event]) -> list[int | None]:
+        """See ``Store.append_events``."""
+        places = ", ".join("?" * len(_EVENT_NAMES))
+        insert = f"INSERT OR IGNORE INTO events ({_EVENT_COLUMNS}) VALUES ({places})"
+
+        def work(connection: sqlite3.Connection) -> list[int | None]:
+            cursor = connection.cursor()
+            return [
+                cursor.lastrowid if cursor.execute(insert, _event_row(event)).rowcount else None
+                for event in events
+            ]
+
+        return self._write("append events to", work) if events else []
+
+    def events_after(self, seq: int, limit: int = 10_000) -> list[tuple[int, Event]]:
+        """See ``Store.events_after``."""
+        query = f"SELECT seq, {_EVENT_COLUMNS} FROM events WHERE seq > ? ORDER BY seq LIMIT ?"
+        return [(row[0], _event(row[1:])) for row in self._read(query, (seq, limit))]
+
+    def iter_events(self, since: datetime | None = None, until: datetime | None = None) -> Iterator[Event]:
+        """See ``Store.iter_events``."""
+        query = f"SELECT {_EVENT_COLUMNS} FROM events WHERE ts >= ? AND ts < ? ORDER BY ts, seq"
+        return map(_event, self._stream(query, _span(since, until)))
+
+    def last_event_seq(self) -> int:
+        """See ``Store.last_event_seq``."""
+        return int(self._read("SELECT coalesce(max(seq), 0) FROM events")[0][0])
+
+    def append_exposures(self, exposures: Sequence[Exposure]) -> None:
+        """See ``Store.append_exposures``."""
+        rows = [(e.request_id, e.surface, micros(e.ts), e.user_id, e.model_dump_json()) for e in exposures]
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.executemany("INSERT OR IGNORE INTO exposures VALUES (?, ?, ?, ?, ?)", rows)
+
+        self._write("append exposures to", work)
+
+    def iter_exposures(
+        self, since: datetime | None = None, until: datetime | None = None
+    ) -> Iterator[Exposure]:
+        """See ``Store.iter_exposures``."""
+        query = "SELECT json FROM exposures WHERE ts >= ? AND ts < ? ORDER BY ts, request_id, surface"
+        return (Exposure.model_validate_json(row[0]) for row in self._stream(query, _span(since, until)))
+
+    def put_articles(self, articles: Sequence[Article], at: datetime) -> list[Article]:
+        """See ``Store.put_articles``."""
+
+        def work(connection: sqlite3.Connection) -> list[Article]:
+            return [_put_article(connection, article, at) for article in articles]
+
+        return self._write("write articles to", work)
+
+    def delete_article(self, article_id: str, at: datetime) -> bool:
+        """See ``Store.delete_article``; also marks ids that only a bundle knows."""
+
+        def work(connection: sqlite3.Connection) -> bool:
+            standing = _standing(connection, article_id)
+            _upsert(connection, article_id, at, None)
+            return standing is not None
+
+        return self._write("delete an article in", work)
+
+    def get_article(self, article_id: str) -> Article | None:
+        """See ``Store.get_article``."""
+        with self._reader_lock, self._told("read"):
+            return _standing(self._reader, article_id)
+
+    def is_deleted(self, article_id: str) -> bool:
+        """See ``Store.is_deleted``."""
+        query = "SELECT 1 FROM articles WHERE article_id = ? AND json IS NULL"
+        return bool(self._read(query, (article_id,)))
+
+    def articles_after(self, seq: int, limit: int = 10_000) -> list[tuple[int, str, Article | None]]:
+        """See ``Store.articles_after``."""
+        query = "SELECT seq, article_id, json FROM articles WHERE seq > ? ORDER BY seq LIMIT ?"
+        return [(s, i, None if j is None else _article(j)) for s, i, j in self._read(query, (seq, limit))]
+
+    def put_vectors(self, vectors: Mapping[str, NDArray[np.float32]]) -> None:
+        """See ``Store.put_vectors``."""
+        rows = [(digest, np.asarray(vector, dtype="<f4").tobytes()) for digest, vector in vectors.items()]
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", rows)
+
+        self._write("write vectors to", work)
+
+    def get_vectors(self, digests: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        """See ``Store.get_vectors``."""
+        found: dict[str, NDArray[np.float32]] = {}
+        for start in range(0, len(digests), 500):
+            part = digests[start : start + 500]
+            query = f"SELECT digest, vector FROM vectors WHERE digest IN ({', '.join('?' * len(part))})"
+            found |= {name: np.frombuffer(blob, dtype="<f4") for name, blob in self._read(query, part)}
+        return found
+
+    def get_rules(self) -> tuple[int, list[dict[str, Any]]]:
+        """See ``Store.get_rules``."""
+        rows = self._read("SELECT version, json FROM rules ORDER BY version DESC LIMIT 1")
+        return (int(rows[0][0]), json.loads(rows[0][1])) if rows else (0, [])
+
+    def put_rules(self, rules: Sequence[Mapping[str, Any]], expected_version: int | None) -> int:
+        """See ``Store.put_rules``; earlier versions stay as the history."""
+
+        def work(connection: sqlite3.Connection) -> int:
+            version = int(connection.execute("SELECT coalesce(max(version), 0) FROM rules").fetchone()[0])
+            if expected_version is not None and expected_version != version:
+                raise ConflictError(
+                    f"the rules are at version {version}, not {expected_version}; read them again and "
+                    "repeat the change"
+                )
+            connection.execute("INSERT INTO rules VALUES (?, ?)", (version + 1, json.dumps(list(rules))))
+            return version + 1
+
+        return self._write("write rules to", work)
+
+    def forget(self, user_id: str) -> int:
+        """See ``Store.forget``."""
+
+        def work(connection: sqlite3.Connection) -> int:
+            events = connection.execute("DELETE FROM events WHERE user_id = ?", (user_id,)).rowcount
+            lists = connection.execute("DELETE FROM exposures WHERE user_id = ?", (user_id,)).rowcount
+            return events + lists
+
+        return self._write("erase a user in", work)
+
+    def data_version(self) -> int:
+        """See ``Store.data_version``; the reader's own connection never commits."""
+        return int(self._read("PRAGMA data_version")[0][0])
+
+    def close(self) -> None:
+        """See ``Store.close``."""
+        with self._lock, self._reader_lock:
+            self._writer.close()
+            self._reader.close()
+
+
+def _span(since: datetime | None, until: datetime | None) -> tuple[int, int]:
+    return (-(2**62) if since is None else micros(since), 2**62 if until is None else micros(until))
+
+
+def _article(text: str) -> Article:
+    return Article.model_validate_json(text)
+
+
+def _standing(connection: sqlite3.Connection, article_id: str) -> Article | None:
+    row = connection.execute("SELECT json FROM articles WHERE article_id = ?", (article_id,)).fetchone()
+    return None if row is None or row[0] is None else _article(row[0])
+
+
+def _put_article(connection: sqlite3.Connection, article: Article, at: datetime) -> Article:
+    if article.published_at is None:
+        standing = _standing(connection, article.article_id)
+        first = standing.published_at if standing is not None else None
+        article = article.model_copy(update={"published_at": first or at})
+    _upsert(connection, article.article_id, at, article.model_dump_json(exclude_defaults=True))
+    return article
+
+
+def _upsert(connection: sqlite3.Connection, article_id: str, at: datetime, text: str | None) -> None:
+    connection.execute(
+        "INSERT INTO articles (article_id, seq, at, json) VALUES "
+        "(?, (SELECT coalesce(max(seq), 0) + 1 FROM articles), ?, ?) "
+        "ON CONFLICT (article_id) DO UPDATE SET seq = excluded.seq, at = excluded.at, json = excluded.json",
+        (article_id, micros(at), text),
+    )
