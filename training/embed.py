@@ -49,7 +49,7 @@ class SentenceTransformerEmbedder:
                 "sentence-transformers model, or a name that is in the local cache"
             ) from error
         self.batch_size = batch_size
-        self.dimensions = int(self.model.get_sentence_embedding_dimension())
+        self.dimensions = _dimensions(self.model)
         self.model_id = _identity(self.folder, model)
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -60,6 +60,12 @@ class SentenceTransformerEmbedder:
             list(texts), batch_size=self.batch_size, normalize_embeddings=True, show_progress_bar=False
         )
         return np.asarray(vectors, dtype=np.float32)
+
+
+def _dimensions(model: Any) -> int:
+    # the method was renamed in sentence-transformers 5.6
+    renamed = getattr(model, "get_embedding_dimension", None)
+    return int(renamed() if renamed else model.get_sentence_embedding_dimension())
 
 
 def _identity(folder: Path, model: str) -> str:

@@ -1,0 +1,187 @@
+"""Write canonical data: Parquet parts aside, refusals beside them, swapped in when complete."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from recsys.errors import DataError, UsageError
+from recsys.schemas import Article, Event, Exposure, Row
+
+TABLES = ("articles", "events", "exposures")
+MARKER = "import.json"
+REJECTED = "rejected.jsonl"
+_PART_ROWS = 100_000
+_TIME = pa.timestamp("us", tz="UTC")
+_ITEM = pa.struct(
+    [
+        ("article_id", pa.string()),
+        ("position", pa.int32()),
+        ("score", pa.float64()),
+        ("propensity", pa.float64()),
+        ("source", pa.string()),
+    ]
+)
+_KINDS: dict[str, pa.DataType] = {
+    **dict.fromkeys(("published_at", "updated_at", "expires_at", "ts"), _TIME),
+    **dict.fromkeys(("tags", "authors", "sensitivity", "history"), pa.list_(pa.string())),
+    **dict.fromkeys(("editor_priority", "value", "took_ms"), pa.float64()),
+    "is_hidden": pa.bool_(),
+    "position": pa.int32(),
+    "items": pa.list_(_ITEM),
+}
+MODELS: dict[str, type[Row]] = {"articles": Article, "events": Event, "exposures": Exposure}
+
+
+def schema_of(table: str) -> pa.Schema:
+    """Arrow schema of a canonical table."""
+    return pa.schema([(name, _KINDS.get(name, pa.string())) for name in MODELS[table].model_fields])
+
+
+class TableWriter:
+    """Rows of one table into Parquet parts; a written or buffered row can be read back."""
+
+    def __init__(self, folder: Path, table: str) -> None:
+        self._folder, self._schema = folder / table, schema_of(table)
+        self.count = 0
+        self._buffer: list[dict[str, Any]] = []
+        self._written = 0
+        self._opened: tuple[int, pa.Table] | None = None
+        self._folder.mkdir(parents=True)
+
+    def add(self, row: Row) -> int:
+        """Append; returns the number of the row."""
+        self._buffer.append(row.model_dump())
+        self.count += 1
+        if len(self._buffer) >= _PART_ROWS:
+            self.flush()
+        return self.count - 1
+
+    def read_back(self, number: int) -> dict[str, Any]:
+        """A row that was added earlier."""
+        if number >= self._written:
+            return self._buffer[number - self._written]
+        part = number // _PART_ROWS
+        if self._opened is None or self._opened[0] != part:
+            self._opened = (part, pq.read_table(self._part(part)))
+        return self._opened[1].slice(number % _PART_ROWS, 1).to_pylist()[0]  # type: ignore[no-any-return]
+
+    def _part(self, number: int) -> Path:
+        return self._folder / f"part-{number:05d}.parquet"
+
+    def flush(self) -> None:
+        """Write what is buffered; an empty table gets one empty part."""
+        if self._buffer or self._written == 0:
+            table = pa.Table.from_pylist(self._buffer, schema=self._schema)
+            pq.write_table(table, self._part(self._written // _PART_ROWS), compression="zstd")
+            self._written += len(self._buffer)
+            self._buffer = []
+
+
+class Refusals:
+    """Rows that were refused, with file, row, field and rule."""
+
+    def __init__(self, path: Path, strict: bool) -> None:
+        self.count = 0
+        self.examples: list[dict[str, Any]] = []
+        self._strict = strict
+        self._out = path.open("w", encoding="utf-8")
+
+    def add(self, file: str, row: int, field: str, rule: str, value: Any = None) -> None:
+        """Note one; with ``strict`` the first one stops the import."""
+        entry = {"file": file, "row": row, "field": field, "rule": rule, "value": _clip(value)}
+        if self._strict:
+            raise DataError(f"{file}, row {row}, field {field}: {rule} (value {entry['value']!r})")
+        self.count += 1
+        if len(self.examples) < 20:
+            self.examples.append(entry)
+        self._out.write(json.dumps(entry, ensure_ascii=False) + "\n")
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._out.close()
+
+
+def _clip(value: Any) -> str | None:
+    if value is None:
+        return None
+    text = value if isinstance(value, str) else repr(value)
+    return text[:200]
+
+
+class DatasetWriter:
+    """All tables of one dataset; nothing appears under ``out`` before ``finish``.
+
+    Args:
+        out: target folder; replaced if it is an earlier output, refused if it is something else.
+        strict: the first refused row stops.
+
+    Raises:
+        UsageError: ``out`` holds something that is not an earlier output.
+    """
+
+    def __init__(self, out: Path, strict: bool = False) -> None:
+        if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / MARKER).is_file())):
+            raise UsageError(f"{out} holds something else than an earlier output; choose another folder")
+        self.out = out
+        self._aside = out.with_name(f".{out.name}.{os.getpid()}.partial")
+        shutil.rmtree(self._aside, ignore_errors=True)
+        try:
+            self._aside.mkdir(parents=True)
+        except OSError as error:
+            raise UsageError(f"cannot write beside {out}: {error.strerror}") from error
+        self.tables = {name: TableWriter(self._aside, name) for name in TABLES}
+        self.refusals = Refusals(self._aside / REJECTED, strict)
+
+    def write_json(self, name: str, values: Mapping[str, Any]) -> None:
+        """A further JSON file beside the tables."""
+        text = json.dumps(values, indent=2, ensure_ascii=False, default=_json_default)
+        (self._aside / name).write_text(text, encoding="utf-8")
+
+    def finish(self, report: Mapping[str, Any]) -> None:
+        """Complete the files and put them in the place of an earlier output."""
+        for table in self.tables.values():
+            table.flush()
+        self.refusals.close()
+        self.write_json(MARKER, report)
+        if self.out.exists():
+            old = self.out.with_name(f".{self.out.name}.{os.getpid()}.old")
+            self.out.rename(old)
+            self._aside.rename(self.out)
+            shutil.rmtree(old)
+        else:
+            self._aside.rename(self.out)
+
+    def abandon(self) -> None:
+        """Leave no trace; an earlier output stays as it was."""
+        self.refusals.close()
+        shutil.rmtree(self._aside, ignore_errors=True)
+
+    def __enter__(self) -> "DatasetWriter":
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is not None:
+            self.abandon()
+
+
+def _json_default(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(type(value).__name__)
+
+
+def without_missing(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values that are there: a None of a table is a missing field."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def iter_parts(folder: Path, table: str) -> Iterator[Path]:
+    """The Parquet parts of a table in order."""
+    yield from sorted((folder / table).glob("part-*.parquet"))
