@@ -18,6 +18,7 @@ from training.writing import MODELS, DatasetWriter
 Progress = Callable[[int], None]
 _BATCH = 5_000
 _FUTURE = timedelta(days=1)
+_ID_FIELD: dict[type[Row], str] = {Article: "article_id", Event: "event_id", Exposure: "request_id"}
 
 
 @dataclass(slots=True)
@@ -72,6 +73,7 @@ class Importer:
         self._latest = None if now is None else now + _FUTURE
         self._seen = {name: SeenIds() for name in MODELS}
         self._first: dict[str, datetime] = {}
+        self._aliases: dict[str, list[int]] = {}
         self._rows = 0
 
     def take(self, table: str, sources: Iterable[SourceRow]) -> Iterator[tuple[SourceRow, Row | None]]:
@@ -140,23 +142,33 @@ class Importer:
         self._writer.refusals.add(source.file, source.number, field, rule, value)
 
     def _admit(self, table: str, source: SourceRow, row: Row, hit: int) -> Row | None:
-        count, writer, seen = self._count(table), self._writer.tables[table], self._seen[table]
+        count, seen = self._count(table), self._seen[table]
         if hit < 0:
             # the same id may have come earlier in this batch
             hit = seen.find([_key(row)])[0]
+        original = _key(row)
         attempt = 0
-        while hit >= 0 and _key(earlier := MODELS[table].model_construct(**writer.read_back(hit))) == _key(row):
-            if _repeats(row, earlier):
+        while hit >= 0:
+            known = [self._read_back(table, at) for at in (hit, *self._aliases.get(f"{table}/{original}", ()))]
+            if _key(known[0]) != _key(row):
+                break
+            if any(_repeats(row, earlier) for earlier in known):
                 count.duplicates += 1
                 return None
             row = _renamed(row, source.file, attempt)
             attempt += 1
             hit = seen.find([_key(row)])[0]
-        count.renamed += attempt > 0
         row = self._dated(row)
-        seen.add(_key(row), writer.add(row))
+        number = self._writer.tables[table].add(row)
+        if attempt:
+            count.renamed += 1
+            self._aliases.setdefault(f"{table}/{original}", []).append(number)
+        seen.add(_key(row), number)
         count.written += 1
         return row
+
+    def _read_back(self, table: str, number: int) -> Row:
+        return MODELS[table].model_construct(**self._writer.tables[table].read_back(number))
 
     def _dated(self, row: Row) -> Row:
         if isinstance(row, Article):
@@ -191,19 +203,26 @@ def _plain(row: Row) -> dict[str, Any]:
 
 
 def _repeats(row: Row, earlier: Row) -> bool:
-    """Whether ``row`` says nothing that ``earlier`` does not say."""
+    """Whether ``row`` says nothing that ``earlier`` does not say, under whatever id it was kept."""
     new, old = _plain(row), earlier.model_dump(warnings=False)
-    if isinstance(row, Exposure):
-        shown = {item["article_id"] for item in new.pop("items", [])}
-        if not shown <= {item["article_id"] for item in old.get("items") or []}:
-            return False
+    new.pop(_ID_FIELD[type(row)])
     if isinstance(row, Article) and row.published_at is None:
         old.pop("published_at", None)
-    return all(old.get(name) == value for name, value in new.items())
+    return all(_within(value, old.get(name)) for name, value in new.items())
+
+
+def _within(value: Any, known: Any) -> bool:
+    if isinstance(value, list) and isinstance(known, list):
+        return {_member(item) for item in value} <= {_member(item) for item in known}
+    return bool(value == known)
+
+
+def _member(item: Any) -> Any:
+    return item["article_id"] if isinstance(item, dict) else item
 
 
 def _renamed(row: Row, file: str, attempt: int) -> Row:
-    name = {Article: "article_id", Event: "event_id", Exposure: "request_id"}[type(row)]
+    name = _ID_FIELD[type(row)]
     prefix = Path(file).stem + (f"~{attempt + 1}" if attempt else "")
     old = str(getattr(row, name))
     old = old if not attempt else old.split(":", 1)[-1]
