@@ -1,0 +1,275 @@
+"""The live whole: bundle in service, store, counters, and what keeps them in step."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys.bundle import Bundle, Registry, open_bundle
+from recsys.embedder import OnnxEmbedder, embedding_text, text_digest
+from recsys.errors import RecsysError, StoreError
+from recsys.pipeline import Funnel
+from recsys.profile import reader_key
+from recsys.rules_editor import EditorRules
+from recsys.schemas import Article, Event, Exposure
+from recsys.snapshot import find_article, read_state
+from recsys.state import State
+from recsys.store import Store, open_store
+from serving.clock import Clock
+from serving.ingest import Committed, GroupCommitter
+from serving.settings import Settings
+from serving.telemetry import Telemetry
+
+log = logging.getLogger("recsys.serving")
+_POLL_SECONDS = 0.25
+_TAIL = 20_000
+_MAX_EXPOSURES = 20_000
+
+
+@dataclass(frozen=True)
+class Served:
+    """One bundle in service; a request holds one reference from start to end."""
+
+    bundle: Bundle
+    state: State
+    funnel: Funnel
+
+    @property
+    def version(self) -> str:
+        """Version of the bundle."""
+        return self.bundle.version
+
+
+class Service:
+    """What the routes talk to.
+
+    Args:
+        settings: start-up settings.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings, self.keys = settings, settings.auth
+        self.clock, self.telemetry = Clock(settings.as_of), Telemetry()
+        self.registry = Registry(settings.models)
+        self.store: Store = open_store(settings.store)
+        self.served: Served
+        self.committer: GroupCommitter
+        self.embedder: OnnxEmbedder | None = None
+        self.rules = EditorRules.of(*self.store.get_rules())
+        self.ready = False
+        self._event_seq = self._article_seq = 0
+        self._data_version = -1
+        self._exposures: list[Exposure] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._swapping = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Load the bundle in service, catch up with the store, warm up.
+
+        Raises:
+            BundleError, StoreError: with the reason; the process should end.
+        """
+        self.served = await asyncio.to_thread(self._load, self.registry.require_current())
+        self._warm_up(self.served)
+        self.committer = GroupCommitter(self.store, self._on_commit)
+        self._tasks = [asyncio.create_task(self._follow_store()), asyncio.create_task(self._flush_exposures())]
+        self.ready = True
+        log.info("ready", extra={"version": self.served.version, "articles": len(self.served.state.catalog)})
+
+    async def stop(self) -> None:
+        """Finish what is queued."""
+        self.ready = False
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        if hasattr(self, "committer"):
+            await self.committer.close()
+        await asyncio.to_thread(self._write_exposures)
+        self.store.close()
+
+    def _load(self, version: str) -> Served:
+        bundle = open_bundle(self.registry.path(version))
+        state = read_state(bundle, self.settings.config)
+        self.embedder = self._open_embedder(bundle)
+        event_seq = self.store.last_event_seq()
+        article_seq = self._apply_articles(state, 0)
+        self._replay(state, bundle)
+        self._event_seq, self._article_seq = event_seq, article_seq
+        return Served(bundle, state, Funnel(state))
+
+    def _open_embedder(self, bundle: Bundle) -> OnnxEmbedder | None:
+        model_id = bundle.manifest["embedder"]["model_id"]
+        if self.embedder is not None and self.embedder.model_id == model_id:
+            return self.embedder
+        folder = self.settings.models / "embedders" / model_id
+        try:
+            return OnnxEmbedder(folder)
+        except RecsysError as error:
+            log.warning("embedder_absent", extra={"reason": str(error)})
+            return None
+
+    def _replay(self, state: State, bundle: Bundle) -> None:
+        """The tail: events of the store after the bundle's watermark."""
+        watermark = bundle.manifest["watermark"]
+        # microseconds are cut off by float arithmetic: step over the last event counted in the bundle
+        since = None if watermark is None else datetime.fromtimestamp(watermark + 1e-6, UTC)
+        part: list[Event] = []
+        for event in self.store.iter_events(since):
+            part.append(event)
+            if len(part) >= _TAIL:
+                state.apply_events(part, self.clock.now())
+                part = []
+        state.apply_events(part, self.clock.now())
+
+    def _apply_articles(self, state: State, after: int) -> int:
+        """Changed articles of the store into a state; gives the new sequence number."""
+        while changes := self.store.articles_after(after):
+            articles = [article for _, _, article in changes if article is not None]
+            vectors = self._vectors(articles)
+            for seq, article_id, article in changes:
+                if article is None:
+                    state.remove_article(article_id)
+                else:
+                    state.apply_article(article, vectors.get(article.article_id))
+                after = seq
+        return after
+
+    def _vectors(self, articles: Sequence[Article]) -> dict[str, NDArray[np.float32]]:
+        """Vectors by article id, from the store's cache or computed now and kept there."""
+        if self.embedder is None or not articles:
+            return {}
+        texts = {article.article_id: embedding_text(article) for article in articles}
+        digests = {name: text_digest(text, self.embedder.model_id) for name, text in texts.items()}
+        known = self.store.get_vectors(list(digests.values()))
+        missing = [name for name, digest in digests.items() if digest not in known]
+        if missing:
+            computed = self.embedder.embed([texts[name] for name in missing])
+            fresh = {digests[name]: vector for name, vector in zip(missing, computed, strict=True)}
+            self.store.put_vectors(fresh)
+            known |= fresh
+        return {name: known[digest] for name, digest in digests.items()}
+
+    def _warm_up(self, served: Served) -> None:
+        from recsys.pipeline import Query
+
+        newest = served.state.catalog.newest()
+        context = int(newest[0]) if len(newest) else None
+        query = Query(now=self.clock.now(), context=context)
+        served.funnel.page(("related", "popular", "latest", "must_reads"), query)
+
+    def _on_commit(self, committed: Committed) -> None:
+        if not committed:
+            return
+        expected = range(self._event_seq + 1, self._event_seq + 1 + len(committed))
+        if [seq for seq, _ in committed] == list(expected):
+            self.served.state.apply_events([event for _, event in committed], self.clock.now())
+            self._event_seq = committed[-1][0]
+        else:
+            self._catch_up_events()
+
+    def _catch_up_events(self) -> None:
+        """Events that other processes committed too."""
+        while rows := self.store.events_after(self._event_seq):
+            self.served.state.apply_events([event for _, event in rows], self.clock.now())
+            self._event_seq = rows[-1][0]
+
+    async def _follow_store(self) -> None:
+        """Keep up with other processes: events, articles, rules, and the registry's pointer."""
+        while True:
+            await asyncio.sleep(_POLL_SECONDS)
+            try:
+                version = self.store.data_version()
+                if version != self._data_version:
+                    self._data_version = version
+                    self._catch_up_events()
+                    self._article_seq = self._apply_articles(self.served.state, self._article_seq)
+                    self.rules = EditorRules.of(*self.store.get_rules())
+                current = self.registry.current()
+                if current is not None and current != self.served.version:
+                    await self.swap(current)
+            except RecsysError as error:
+                log.warning("follow_failed", extra={"reason": str(error)})
+
+    async def swap(self, version: str) -> None:
+        """Put another bundle into service; requests under way keep the old one.
+
+        Raises:
+            BundleError: it is damaged or not there; the old one stays.
+        """
+        async with self._swapping:
+            if version == self.served.version:
+                return
+            served = await asyncio.to_thread(self._load, version)
+            self._warm_up(served)
+            self.served = served
+            self._catch_up_events()
+            log.info("swapped", extra={"version": version})
+
+    async def put_articles(self, articles: Sequence[Article]) -> list[Article]:
+        """Store articles, then let every list have them."""
+        started = self.clock.now()
+        vectors = await asyncio.to_thread(self._vectors, articles)
+        known = [await self.article(a.article_id) if a.published_at is None else None for a in articles]
+        articles = [
+            article.model_copy(update={"published_at": before.published_at})
+            if before is not None and article.published_at is None
+            else article
+            for article, before in zip(articles, known, strict=True)
+        ]
+        stored = await asyncio.to_thread(self.store.put_articles, articles, self.clock.instant())
+        for article in stored:
+            self.served.state.apply_article(article, vectors.get(article.article_id))
+        self.telemetry.publish.observe(max(0.0, self.clock.now() - started))
+        return stored
+
+    async def delete_article(self, article_id: str) -> bool:
+        """Take an article out of every list."""
+        row = self.served.state.catalog.row(article_id)
+        known = row is not None and self.served.state.catalog.is_known(row)
+        found = await asyncio.to_thread(self.store.delete_article, article_id, self.clock.instant())
+        self.served.state.remove_article(article_id)
+        return found or known
+
+    async def article(self, article_id: str) -> Article | None:
+        """The whole article as it stands, from the store or the bundle."""
+        stored = await asyncio.to_thread(self.store.get_article, article_id)
+        if stored is not None:
+            return stored
+        if await asyncio.to_thread(self.store.is_deleted, article_id):
+            return None
+        return await asyncio.to_thread(find_article, self.served.bundle, article_id)
+
+    async def forget(self, user_id: str) -> int:
+        """Erase a user from the store and the live state."""
+        self._exposures = [e for e in self._exposures if e.user_id != user_id]
+        self.served.state.histories.forget(reader_key(f"u:{user_id}"))
+        return await asyncio.to_thread(self.store.forget, user_id)
+
+    def expose(self, exposures: Sequence[Exposure]) -> None:
+        """Queue served lists for the log; never waits, losses are counted."""
+        if len(self._exposures) + len(exposures) > _MAX_EXPOSURES:
+            self.telemetry.lost_exposures.inc(len(exposures))
+            return
+        self._exposures.extend(exposures)
+
+    async def _flush_exposures(self) -> None:
+        while True:
+            await asyncio.sleep(1.0)
+            await asyncio.to_thread(self._write_exposures)
+
+    def _write_exposures(self) -> None:
+        batch, self._exposures = self._exposures, []
+        if not batch:
+            return
+        try:
+            self.store.append_exposures(batch)
+        except StoreError as error:
+            self.telemetry.lost_exposures.inc(len(batch))
+            log.warning("exposures_lost", extra={"count": len(batch), "reason": str(error)})

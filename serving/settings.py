@@ -1,0 +1,100 @@
+"""What a service is started with."""
+
+import ipaddress
+import os
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from recsys.config import Config
+from recsys.errors import UsageError
+
+SECRET_FILE = "secret.key"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Start-up settings.
+
+    Attributes:
+        models: the registry folder.
+        store: URL of the store.
+        config: serving overrides, None takes the bundle's configuration.
+        as_of: where the clock starts.
+        host, port: where it listens.
+        public_key, secret_key: from the environment or the configuration.
+        demo: whether the demo site is served at ``/``.
+    """
+
+    models: Path
+    store: str
+    config: Config | None = None
+    as_of: datetime | None = None
+    host: str = "127.0.0.1"
+    port: int = 8000
+    public_key: str | None = None
+    secret_key: str | None = None
+    demo: bool = False
+
+    @property
+    def auth(self) -> "Keys":
+        """The keys in force."""
+        auth = self.config.auth if self.config is not None else None
+        return Keys(
+            self.public_key or (auth.public_key if auth else None),
+            self.secret_key or (auth.secret_key if auth else None),
+            auth.reads if auth else "open",
+            auth.users if auth else "token",
+            auth.cors_origins if auth else (),
+        )
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Keys and what they open; see the contract."""
+
+    public: str | None
+    secret: str | None
+    reads: str
+    users: str
+    cors_origins: tuple[str, ...]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine only."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def with_keys(settings: Settings) -> tuple[Settings, Path | None]:
+    """Settings with a secret key; one is made and kept in a file where none is set.
+
+    Returns:
+        The settings, and the file that holds the key if it came from there.
+
+    Raises:
+        UsageError: bound to other than loopback without keys.
+    """
+    if settings.auth.secret is not None:
+        return settings, None
+    if not is_loopback(settings.host):
+        raise UsageError(
+            f"the service would listen on {settings.host} without keys; set RECSYS_SECRET_KEY and "
+            "RECSYS_PUBLIC_KEY, or listen on 127.0.0.1"
+        )
+    path = settings.models / SECRET_FILE
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as out:
+            out.write(secrets.token_urlsafe(32) + "\n")
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise UsageError(f"cannot keep a secret key in {path}: {error.strerror}; set RECSYS_SECRET_KEY") from error
+    key = path.read_text(encoding="ascii").strip()
+    return Settings(**{**settings.__dict__, "secret_key": key}), path

@@ -1,0 +1,74 @@
+"""Prometheus metrics of one service, and the ASGI layer that measures requests."""
+
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+
+
+class Telemetry:
+    """Counters of one service, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Histogram(
+            "recsys_request_seconds", "Time of requests", ("route", "status"), buckets=_BUCKETS, registry=self.registry
+        )
+        self.fallbacks = Counter(
+            "recsys_fallbacks", "Lists made by a fallback", ("surface", "reason"), registry=self.registry
+        )
+        self.events = Counter("recsys_events", "Events by outcome", ("outcome",), registry=self.registry)
+        self.lost_exposures = Counter("recsys_exposures_lost", "Exposures not logged", registry=self.registry)
+        self.articles = Gauge("recsys_articles", "Articles in the catalogue", registry=self.registry)
+        self.watermark = Gauge("recsys_log_watermark_seconds", "Time of the newest event", registry=self.registry)
+        self.waiting = Gauge("recsys_events_waiting", "Events not yet durable", registry=self.registry)
+        self.utility_lost = Histogram(
+            "recsys_page_utility_lost",
+            "Share of utility that joint assembly costs",
+            buckets=(0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5),
+            registry=self.registry,
+        )
+        self.publish = Histogram(
+            "recsys_publish_seconds", "Receipt of an article to recommendable", buckets=_BUCKETS, registry=self.registry
+        )
+
+    def render(self) -> bytes:
+        """Text format of Prometheus."""
+        return generate_latest(self.registry)
+
+
+class Measured:
+    """Pure ASGI layer: counts and times each request by route, and limits the size of bodies."""
+
+    def __init__(self, app: App, telemetry: Telemetry) -> None:
+        self._app, self._telemetry = app, telemetry
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started, status = time.perf_counter(), 500
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                took = (time.perf_counter() - started) * 1e3
+                message["headers"].append((b"server-timing", f"total;dur={took:.2f}".encode()))
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        finally:
+            route = getattr(scope.get("route"), "path", "unmatched")
+            self._telemetry.requests.labels(route, str(status)).observe(time.perf_counter() - started)
