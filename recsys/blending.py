@@ -43,33 +43,34 @@ def blend(
         published = state.catalog.published[candidates.rows]
         return candidates.with_parts(features.recency(published, moment.now)[:, None], ("recency",))
     rows = candidates.rows
-    names, columns = [], []
+    names: list[str] = []
+    columns: list[Floats] = []
     for name, compute in _PARTS.items():
         weight = getattr(config.weights, name)
         if weight:
             values = compute(state, rows, moment, config)
             names.append(name)
             columns.append(weight * np.nan_to_num(values))
-    names += _add_off_topic(columns, names, config.weights, config.min_similarity)
-    names += _add_age_limit(columns, state, rows, moment, config)
+    _add_off_topic(columns, names, config.weights, config.min_similarity)
+    _add_age_limit(columns, names, state, rows, moment, config)
+    if not columns:
+        return candidates.with_parts(np.zeros((len(rows), 1)), ("constant",))
     return candidates.with_parts(np.column_stack(columns), tuple(names))
 
 
-def _add_off_topic(columns: list[Floats], names: list[str], weights: Weights, floor: float) -> list[str]:
+def _add_off_topic(columns: list[Floats], names: list[str], weights: Weights, floor: float) -> None:
     if not weights.off_topic or "similarity" not in names:
-        return []
+        return
     similarity = columns[names.index("similarity")] / weights.similarity
-    if not similarity.any():
-        return []
-    columns.append(weights.off_topic * (similarity < floor))
-    return ["off_topic"]
+    if similarity.any():
+        columns.append(weights.off_topic * (similarity < floor))
+        names.append("off_topic")
 
 
 def _add_age_limit(
-    columns: list[Floats], state: State, rows: Rows, moment: Moment, config: SurfaceConfig
-) -> list[str]:
-    if config.prefer_max_age_hours is None:
-        return []
-    age = (moment.now - state.catalog.published[rows]) / HOUR
-    columns.append(-1.0 * (age > config.prefer_max_age_hours))
-    return ["too_old"]
+    columns: list[Floats], names: list[str], state: State, rows: Rows, moment: Moment, config: SurfaceConfig
+) -> None:
+    if config.prefer_max_age_hours is not None:
+        age = (moment.now - state.catalog.published[rows]) / HOUR
+        columns.append(-1.0 * (age > config.prefer_max_age_hours))
+        names.append("too_old")

@@ -18,6 +18,7 @@ from recsys.profile import Reader
 from recsys.reranking import Variety, one_version_each, rerank
 from recsys.retrieval import Need, generate
 from recsys.rules import Eligibility, keep_away
+from recsys.rules_editor import Boost
 from recsys.state import State
 
 KEEPS_FIRST = frozenset(("latest", "popular"))
@@ -30,6 +31,7 @@ _REASONS = {
     "engagement": "Read to the end",
     "freshness": "Just published",
     "recency": "Just published",
+    "rising": "Rising right now",
     "priority": "Recommended by the editors",
 }
 
@@ -51,6 +53,10 @@ class Query:
         site: site code asked for, None for any.
         diversity: 0-1, None takes the surface's own.
         pins: row by position, by surface.
+        hidden: rows hidden by editors, by surface.
+        boosts: editors' factors, by surface.
+        window_hours: popular only: count readers in this window instead of decayed ones.
+        rising: popular only: order by the increase.
     """
 
     now: float
@@ -65,6 +71,10 @@ class Query:
     site: int | None = None
     diversity: float | None = None
     pins: dict[str, dict[int, int]] = field(default_factory=dict)
+    hidden: dict[str, list[int]] = field(default_factory=dict)
+    boosts: dict[str, list[Boost]] = field(default_factory=dict)
+    window_hours: float | None = None
+    rising: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,9 +173,10 @@ class Funnel:
         known = np.array([self.state.catalog.is_known(row) for row in rows.tolist()])
         return np.where(known, scored.scores, np.nan)
 
-    def eligibility(self, query: Query) -> Eligibility:
-        """The hard filters of a request."""
+    def eligibility(self, query: Query, surface: str) -> Eligibility:
+        """The hard filters of one list of a request."""
         catalog, context = self.state.catalog, query.context
+        by_editors = query.hidden.get(surface, ())
         hidden = query.reader.hidden if query.reader is not None else ()
         own = () if context is None else (context,)
         sections, types = keep_away(catalog, context, self.state.config.sensitivity)
@@ -174,7 +185,7 @@ class Funnel:
             language = UNKNOWN if context is None else int(catalog.language[context])
         return Eligibility(
             now=query.now,
-            excluded=np.unique(np.array([*query.exclude, *hidden, *own], dtype=np.int32)),
+            excluded=np.unique(np.array([*query.exclude, *hidden, *by_editors, *own], dtype=np.int32)),
             duplicate=UNKNOWN if context is None else int(catalog.duplicate[context]),
             sections=query.sections,
             max_age_hours=query.max_age_hours,
@@ -191,7 +202,7 @@ class Funnel:
             The filter that removed it or None; its score parts; its rank among the candidates
             (1-based) or None where another version of its story stands in for it.
         """
-        removed = self.eligibility(query).reason(self.state.catalog, row)
+        removed = self.eligibility(query, surface).reason(self.state.catalog, row)
         used, query, _ = self._effective(surface, query)
         alone = Candidates.of(np.array([row], np.int32), np.zeros(1, np.uint8))
         scored = blend(self.state, alone, self._moment(query, used)[0], self._config(used), used)
@@ -232,11 +243,16 @@ class Funnel:
         used, query, fallback = self._effective(surface, query)
         config, state = self._config(used), self.state
         moment, stale = self._moment(query, used)
-        need = Need(used, depth + 10, config.half_life_hours)
-        candidates = generate(state, need, self.eligibility(query), moment.context, query.reader)
-        if len(candidates) == 0:
-            return _Ranked(surface, candidates.with_parts(np.zeros((0, 1)), ("none",)), fallback or "nothing_eligible")
-        scored = blend(state, candidates, moment, config, used)
+        eligible = self.eligibility(query, surface)
+        if used == "popular" and (query.window_hours is not None or query.rising):
+            scored = self._counted(query, eligible, depth + 10)
+        else:
+            need = Need(used, depth + 10, config.half_life_hours)
+            candidates = generate(state, need, eligible, moment.context, query.reader)
+            scored = blend(state, candidates, moment, config, used)
+        if len(scored) == 0:
+            return _Ranked(surface, scored, fallback or "nothing_eligible")
+        scored = self._boosted(scored, query.boosts.get(surface, ()))
         ordered = scored.ordered(state.catalog.published[scored.rows], state.catalog.id_ranks(scored.rows))
         ordered = one_version_each(ordered, state.catalog)
         diversity = config.diversity if query.diversity is None else query.diversity
@@ -248,9 +264,30 @@ class Funnel:
             fallback = fallback or "stale_log"
         return _Ranked(surface, ordered, fallback)
 
+    def _counted(self, query: Query, eligible: Eligibility, need: int) -> Candidates:
+        """Popular by a plain window or by increase, filled up with the newest."""
+        counts, size = self.state.popularity, len(self.state.catalog)
+        if query.rising:
+            values = counts.rising(query.now)
+        else:
+            values = counts.recent.counts(query.now, query.window_hours or 24.0, size)
+        order = np.flatnonzero(values > 0).astype(np.int32)
+        order = order[np.argsort(-values[order], kind="stable")]
+        latest = eligible.first(self.state.catalog, self.state.catalog.newest(), need)
+        found = Candidates.union([("popular", eligible.first(self.state.catalog, order, need)), ("latest", latest)])
+        share = values[found.rows] / max(float(values.max(initial=0.0)), 1e-12)
+        return found.with_parts(share[:, None], ("rising" if query.rising else "popularity",))
+
+    def _boosted(self, candidates: Candidates, boosts: Sequence[Boost]) -> Candidates:
+        for boost in boosts:
+            hit = [boost.filter.matches(self.state.catalog, row) for row in candidates.rows.tolist()]
+            extra = np.abs(candidates.scores) * (boost.factor - 1.0)
+            candidates = candidates.plus_part("boost", np.where(hit, extra, 0.0))
+        return candidates
+
     def _pins(self, surface: str, query: Query) -> dict[int, int]:
         wanted = query.pins.get(surface, {})
-        eligible = self.eligibility(query)
+        eligible = self.eligibility(query, surface)
         return {
             position: row
             for position, row in wanted.items()

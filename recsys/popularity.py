@@ -8,6 +8,7 @@ workers, and ranks articles without being touched as time passes.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -146,6 +147,44 @@ class TopRows:
         return self._rows
 
 
+class RecentOpenings:
+    """The openings of the last days one by one, for counts in a plain window.
+
+    Args:
+        keep_hours: older openings are forgotten.
+    """
+
+    def __init__(self, keep_hours: float = 168.0) -> None:
+        self._keep = keep_hours * HOUR
+        self.rows = np.zeros(0, np.int32)
+        self.ts = np.zeros(0)
+        self._pending: list[tuple[NDArray[np.int32], NDArray[np.float64]]] = []
+
+    def add(self, rows: NDArray[np.int32], ts: NDArray[np.float64]) -> None:
+        """Note openings."""
+        if len(rows):
+            self._pending.append((rows, ts))
+
+    def _settle(self) -> None:
+        if self._pending:
+            rows, ts = zip(*self._pending, strict=True)
+            self.rows, self.ts = np.concatenate((self.rows, *rows)), np.concatenate((self.ts, *ts))
+            self._pending = []
+            recent = self.ts > self.ts.max() - self._keep
+            self.rows, self.ts = self.rows[recent], self.ts[recent]
+
+    def counts(self, now: float, hours: float, size: int) -> NDArray[np.float64]:
+        """(size,) openings with now - hours < ts <= now."""
+        self._settle()
+        inside = (self.ts > now - hours * HOUR) & (self.ts <= now)
+        return np.bincount(self.rows[inside], minlength=size)[:size].astype(np.float64)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Arrays for the bundle."""
+        self._settle()
+        return {"recent_rows": self.rows, "recent_ts": self.ts}
+
+
 @dataclass(frozen=True, slots=True)
 class EventBatch:
     """Events as parallel arrays.
@@ -186,6 +225,7 @@ class Popularity:
         self.engagement = DecayedCounter((config.engagement_half_life_hours,), size)
         self.tops = [TopRows(self.openings, k) for k in range(len(config.half_lives_hours))]
         self.most_engaging = TopRows(self.engagement, 0, keep=200)
+        self.recent = RecentOpenings()
         self.watermark = float("-inf")
         self._seen: dict[int, set[int]] = {}
 
@@ -211,6 +251,7 @@ class Popularity:
     def _count_openings(self, batch: EventBatch) -> None:
         batch = batch.take(self._first_in_window(batch, kind=0))
         self.openings.add(batch.rows, batch.ts, np.ones(len(batch.rows)))
+        self.recent.add(batch.rows, batch.ts)
         for top in self.tops:
             top.touched(batch.rows)
 
@@ -250,24 +291,36 @@ class Popularity:
         seen.add(key)
         return True
 
+    def rising(self, now: float) -> NDArray[np.float64]:
+        """(n,) readers per hour lately above the day's rate: the increase, not the level.
+
+        A mass at half-life H is the rate times H / ln 2, so mass * ln 2 / H is a decayed rate.
+        """
+        hours = self.config.half_lives_hours
+        fast = min(range(len(hours)), key=hours.__getitem__)
+        slow = min(range(len(hours)), key=lambda k: (abs(hours[k] - 24.0), k))
+        rates = [self.openings.read(now, k) * np.log(2) / hours[k] for k in (fast, slow)]
+        return np.asarray(np.maximum(rates[0] - rates[1], 0.0))
+
     def ctr(self, now: float, rows: NDArray[np.integer]) -> NDArray[np.float64]:
         """Click-through rate smoothed towards the prior; (n,) between 0 and 1."""
         seen, clicked = self.impressions.read(now, 0, rows), self.clicks.read(now, 0, rows)
         strength, prior = self.config.ctr_prior_impressions, self.config.ctr_prior
         return np.asarray(np.minimum((clicked + strength * prior) / (np.maximum(seen, clicked) + strength), 1.0))
 
-    def state(self) -> dict[str, NDArray[np.float64] | NDArray[np.uint64] | NDArray[np.int64]]:
+    def state(self) -> dict[str, NDArray[Any]]:
         """Arrays for the bundle."""
-        arrays: dict[str, NDArray[np.float64] | NDArray[np.uint64] | NDArray[np.int64]] = {}
+        arrays: dict[str, NDArray[Any]] = {}
         for name in _COUNTERS:
             for key, value in getattr(self, name).state().items():
                 arrays[f"{name}_{key}"] = value
+        arrays |= self.recent.state()
         windows = sorted(self._seen)
         arrays["seen_windows"] = np.repeat(windows, [len(self._seen[w]) for w in windows]).astype(np.int64)
         arrays["seen_keys"] = np.array([k for w in windows for k in sorted(self._seen[w])], dtype=np.uint64)
         return arrays
 
-    def restore(self, arrays: dict[str, NDArray[np.generic]], watermark: float) -> None:
+    def restore(self, arrays: dict[str, NDArray[Any]], watermark: float) -> None:
         """Take over what ``state`` gave."""
         for name in _COUNTERS:
             getattr(self, name).restore(arrays[f"{name}_masses"], arrays[f"{name}_landmarks"])
@@ -275,6 +328,7 @@ class Popularity:
             arrays["seen_windows"].tolist(), arrays["seen_keys"].tolist(), strict=True
         ):
             self._seen.setdefault(window, set()).add(key)
+        self.recent.rows, self.recent.ts = arrays["recent_rows"], arrays["recent_ts"]
         self.watermark = watermark
         for top in (*self.tops, self.most_engaging):
             top.rebuild()

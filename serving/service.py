@@ -68,15 +68,19 @@ class Service:
         self._tasks: list[asyncio.Task[None]] = []
         self._swapping = asyncio.Lock()
 
-    async def start(self) -> None:
+    def load(self) -> None:
         """Load the bundle in service, catch up with the store, warm up.
 
         Raises:
             BundleError, StoreError: with the reason; the process should end.
         """
-        self.served = await asyncio.to_thread(self._load, self.registry.require_current())
+        self.served = self._load(self.registry.require_current())
         self._warm_up(self.served)
+
+    async def start(self) -> None:
+        """Take requests: commit events, follow the store, log exposures."""
         self.committer = GroupCommitter(self.store, self._on_commit)
+        self._catch_up_events()
         self._tasks = [asyncio.create_task(self._follow_store()), asyncio.create_task(self._flush_exposures())]
         self.ready = True
         log.info("ready", extra={"version": self.served.version, "articles": len(self.served.state.catalog)})

@@ -1,8 +1,10 @@
 """Parameters of the read endpoints, and their translation to a query of the funnel."""
 
 import re
+from dataclasses import replace
 from typing import Annotated, Literal
 
+import numpy as np
 from fastapi import Request
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -165,8 +167,6 @@ def past_of(served: Served, reader: tuple[str, str] | None, history: list[str]) 
     catalog = served.state.catalog
     rows = [row for row in (catalog.row(article_id) for article_id in reversed(history)) if row is not None]
     rows = list(dict.fromkeys([*rows, *(known.rows.tolist() if known is not None else [])]))[:50]
-    import numpy as np
-
     return Reader(np.array(rows, dtype=np.int32), known.hidden if known is not None else frozenset())
 
 
@@ -176,6 +176,7 @@ def query_of(
     """The funnel's query for checked parameters."""
     catalog = served.state.catalog
     row, unknown = context
+    window = getattr(params, "window", None)
     excluded = [found for found in (catalog.row(name) for name in params.exclude) if found is not None]
     return Query(
         now=service.clock.now(),
@@ -189,6 +190,24 @@ def query_of(
         language=None if params.language is None else _code(catalog.languages.code(params.language)),
         site=_site(served, params.site, row),
         diversity=params.diversity,
+        window_hours=_age(window),
+        rising=bool(getattr(params, "rising", False)),
+    )
+
+
+def with_rules(service: Service, served: Served, query: Query, surfaces: list[str]) -> Query:
+    """The query with the editors' rules that hold for these lists now."""
+    if not service.rules.rules:
+        return query
+    now = service.clock.instant()
+    found = {
+        name: service.rules.for_list(name, now, served.state.catalog, query.context) for name in surfaces
+    }
+    return replace(
+        query,
+        hidden={name: hidden for name, (hidden, _, _) in found.items()},
+        pins={name: pins for name, (_, pins, _) in found.items()},
+        boosts={name: boosts for name, (_, _, boosts) in found.items()},
     )
 
 

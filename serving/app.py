@@ -1,0 +1,55 @@
+"""The FastAPI application."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+
+import recsys
+from serving import problems
+from serving.routes import articles, demo, events, health, lists, steering
+from serving.service import Service
+from serving.settings import Settings
+from serving.telemetry import Measured
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The service as an ASGI application, with its bundle loaded and warmed up.
+
+    Args:
+        settings: with a secret key (``with_keys``).
+
+    Raises:
+        BundleError, StoreError: with the reason.
+    """
+    service = Service(settings)
+    service.load()
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await service.start()
+        try:
+            yield
+        finally:
+            await service.stop()
+
+    app = FastAPI(
+        title="Content recommendations",
+        version=recsys.__version__,
+        description="Related, popular, latest and must-read lists for news and article sites.",
+        lifespan=lifespan,
+    )
+    app.state.service = service
+    for room in (lists, events, articles, steering, health):
+        app.include_router(room.router)
+    if settings.demo:
+        app.include_router(demo.router)
+    problems.install(app)
+    origins = list(settings.auth.cors_origins)
+    if origins:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["X-API-Key", "Content-Type"]
+        )
+    app.add_middleware(Measured, telemetry=service.telemetry)
+    return app

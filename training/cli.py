@@ -1,0 +1,39 @@
+"""The command line ``recsys``."""
+
+import os
+import sys
+
+import typer
+from rich.console import Console
+
+from recsys.errors import RecsysError
+from training import cli_data, cli_models
+
+app = typer.Typer(
+    name="recsys",
+    help="Ranked article lists: import, train, evaluate, serve.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(cli_data.import_app, name="import")
+app.add_typer(cli_models.models_app, name="models")
+for command in (cli_data.validate, cli_data.simulate, cli_models.train, cli_models.evaluate, cli_models.serve):
+    app.command()(command)
+app.command()(cli_models.doctor)
+
+
+def main() -> None:
+    """Run a command; a person's mistake ends with a message, never a traceback."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        app(standalone_mode=True)
+    except RecsysError as error:
+        Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {error}", highlight=False, markup=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()
