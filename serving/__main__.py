@@ -35,7 +35,7 @@ def set_up_logs() -> None:
     root.setLevel(logging.INFO)
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, workers: int = 1) -> None:
     """Run until stopped.
 
     Raises:
