@@ -169,7 +169,9 @@ class Funnel:
         if len(rows) == 0:
             return np.zeros(0)
         candidates = Candidates.of(rows, np.zeros(len(rows), np.uint8))
-        scored = blend(self.state, candidates, self._moment(query, surface)[0], self._config(surface), surface)
+        scored = blend(
+            self.state, candidates, self._moment(query, surface)[0], self._config(surface), surface
+        )
         known = np.array([self.state.catalog.is_known(row) for row in rows.tolist()])
         return np.where(known, scored.scores, np.nan)
 
@@ -195,7 +197,9 @@ class Funnel:
             blocked_types=types,
         )
 
-    def explain(self, surface: str, query: Query, row: int) -> tuple[str | None, dict[str, float], int | None]:
+    def explain(
+        self, surface: str, query: Query, row: int
+    ) -> tuple[str | None, dict[str, float], int | None]:
         """Why an article is in a list or not.
 
         Returns:
@@ -274,7 +278,9 @@ class Funnel:
         order = np.flatnonzero(values > 0).astype(np.int32)
         order = order[np.argsort(-values[order], kind="stable")]
         latest = eligible.first(self.state.catalog, self.state.catalog.newest(), need)
-        found = Candidates.union([("popular", eligible.first(self.state.catalog, order, need)), ("latest", latest)])
+        found = Candidates.union(
+            [("popular", eligible.first(self.state.catalog, order, need)), ("latest", latest)]
+        )
         share = values[found.rows] / max(float(values.max(initial=0.0)), 1e-12)
         return found.with_parts(share[:, None], ("rising" if query.rising else "popularity",))
 

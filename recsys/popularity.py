@@ -306,7 +306,9 @@ class Popularity:
         """Click-through rate smoothed towards the prior; (n,) between 0 and 1."""
         seen, clicked = self.impressions.read(now, 0, rows), self.clicks.read(now, 0, rows)
         strength, prior = self.config.ctr_prior_impressions, self.config.ctr_prior
-        return np.asarray(np.minimum((clicked + strength * prior) / (np.maximum(seen, clicked) + strength), 1.0))
+        return np.asarray(
+            np.minimum((clicked + strength * prior) / (np.maximum(seen, clicked) + strength), 1.0)
+        )
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Arrays for the bundle."""
@@ -324,9 +326,7 @@ class Popularity:
         """Take over what ``state`` gave."""
         for name in _COUNTERS:
             getattr(self, name).restore(arrays[f"{name}_masses"], arrays[f"{name}_landmarks"])
-        for window, key in zip(
-            arrays["seen_windows"].tolist(), arrays["seen_keys"].tolist(), strict=True
-        ):
+        for window, key in zip(arrays["seen_windows"].tolist(), arrays["seen_keys"].tolist(), strict=True):
             self._seen.setdefault(window, set()).add(key)
         self.recent.rows, self.recent.ts = arrays["recent_rows"], arrays["recent_ts"]
         self.watermark = watermark

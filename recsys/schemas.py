@@ -177,5 +177,3 @@ class Exposure(_ByReader):
     took_ms: Annotated[float, Field(ge=0)] | None = None
     site: Name = None
     history: list[Id] = []
-
-

@@ -132,7 +132,8 @@ def _serving_config(trained: Config, wanted: Config) -> Config:
 def _popularity(bundle: Bundle, config: Config) -> Popularity:
     names = [f"{name}_{key}" for name in _COUNTS for key in ("masses", "landmarks")]
     arrays: dict[str, NDArray[Any]] = {
-        name: bundle.array(f"count_{name}") for name in (*names, "seen_windows", "seen_keys", "recent_rows", "recent_ts")
+        name: bundle.array(f"count_{name}")
+        for name in (*names, "seen_windows", "seen_keys", "recent_rows", "recent_ts")
     }
     counts = Popularity(config.popularity)
     watermark = bundle.manifest["watermark"]

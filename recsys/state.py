@@ -43,7 +43,10 @@ class State:
     @classmethod
     def empty(cls, config: Config, dimensions: int) -> "State":
         """A state without articles or events."""
-        nothing = Neighbours(np.zeros((0, config.index.neighbours), np.int32), np.zeros((0, config.index.neighbours), np.float32))
+        nothing = Neighbours(
+            np.zeros((0, config.index.neighbours), np.int32),
+            np.zeros((0, config.index.neighbours), np.float32),
+        )
         index = ExactIndex(np.zeros((0, dimensions), np.float32))
         return cls(config, Catalog(config.site.url_template), index, nothing)
 

@@ -22,7 +22,11 @@ class JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """See ``logging.Formatter``."""
         fields = {key: value for key, value in vars(record).items() if key not in self._plain}
-        base = {"time": self.formatTime(record), "level": record.levelname.lower(), "event": record.getMessage()}
+        base = {
+            "time": self.formatTime(record),
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+        }
         return orjson.dumps({**base, **fields}, default=str).decode()
 
 

@@ -75,16 +75,23 @@ def answer(
     if personal:
         request_id = secrets.token_hex(12)
         content = orjson.dumps({"request_id": request_id, **body}, option=orjson.OPT_SERIALIZE_NUMPY)
-        return Response(content, media_type="application/json", headers={"Cache-Control": PRIVATE}), request_id
+        return Response(
+            content, media_type="application/json", headers={"Cache-Control": PRIVATE}
+        ), request_id
     return _public(request, served, slates, body, context_id), None
 
 
 def _public(
-    request: Request, served: Served, slates: Mapping[str, Slate], body: dict[str, Any], context_id: str | None
+    request: Request,
+    served: Served,
+    slates: Mapping[str, Slate],
+    body: dict[str, Any],
+    context_id: str | None,
 ) -> Response:
     names = [served.state.catalog.ids[item.row] for slate in slates.values() for item in slate.items]
     shape = f"{served.version}\0{context_id}\0" + "\0".join(
-        f"{name}:{','.join(served.state.catalog.ids[i.row] for i in slate.items)}" for name, slate in slates.items()
+        f"{name}:{','.join(served.state.catalog.ids[i.row] for i in slate.items)}"
+        for name, slate in slates.items()
     )
     list_id = hashlib.blake2b(shape.encode(), digest_size=12).hexdigest()
     content = orjson.dumps({"list_id": list_id, **body}, option=orjson.OPT_SERIALIZE_NUMPY)

@@ -49,7 +49,10 @@ def create_app(settings: Settings) -> FastAPI:
     origins = list(settings.auth.cors_origins)
     if origins:
         app.add_middleware(
-            CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["X-API-Key", "Content-Type"]
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["X-API-Key", "Content-Type"],
         )
     app.add_middleware(Measured, telemetry=service.telemetry)
     return app

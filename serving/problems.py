@@ -45,12 +45,20 @@ class Problem(Exception):
 
 
 def problem_response(
-    status: int, detail: str, errors: list[dict[str, Any]] | None = None, headers: Mapping[str, str] | None = None
+    status: int,
+    detail: str,
+    errors: list[dict[str, Any]] | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> Response:
     """``application/problem+json``."""
     title = _TITLES.get(status, "The request failed")
     slug = title.lower().replace(" ", "-")
-    body: dict[str, Any] = {"type": f"urn:recsys:problem:{slug}", "title": title, "status": status, "detail": detail}
+    body: dict[str, Any] = {
+        "type": f"urn:recsys:problem:{slug}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+    }
     if errors:
         body["errors"] = errors
         body["field"] = errors[0]["field"]
@@ -80,7 +88,9 @@ def _problem(_: Request, error: Exception) -> Response:
 
 def _http(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return problem_response(error.status_code, f"{error.detail}; /docs lists what is offered", headers=error.headers)
+    return problem_response(
+        error.status_code, f"{error.detail}; /docs lists what is offered", headers=error.headers
+    )
 
 
 def _overloaded(_: Request, error: Exception) -> Response:

@@ -81,7 +81,10 @@ class Service:
         """Take requests: commit events, follow the store, log exposures."""
         self.committer = GroupCommitter(self.store, self._on_commit)
         self._catch_up_events()
-        self._tasks = [asyncio.create_task(self._follow_store()), asyncio.create_task(self._flush_exposures())]
+        self._tasks = [
+            asyncio.create_task(self._follow_store()),
+            asyncio.create_task(self._flush_exposures()),
+        ]
         self.ready = True
         log.info("ready", extra={"version": self.served.version, "articles": len(self.served.state.catalog)})
 

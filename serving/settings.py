@@ -95,6 +95,8 @@ def with_keys(settings: Settings) -> tuple[Settings, Path | None]:
     except FileExistsError:
         pass
     except OSError as error:
-        raise UsageError(f"cannot keep a secret key in {path}: {error.strerror}; set RECSYS_SECRET_KEY") from error
+        raise UsageError(
+            f"cannot keep a secret key in {path}: {error.strerror}; set RECSYS_SECRET_KEY"
+        ) from error
     key = path.read_text(encoding="ascii").strip()
     return Settings(**{**settings.__dict__, "secret_key": key}), path

@@ -21,7 +21,11 @@ class Telemetry:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.requests = Histogram(
-            "recsys_request_seconds", "Time of requests", ("route", "status"), buckets=_BUCKETS, registry=self.registry
+            "recsys_request_seconds",
+            "Time of requests",
+            ("route", "status"),
+            buckets=_BUCKETS,
+            registry=self.registry,
         )
         self.fallbacks = Counter(
             "recsys_fallbacks", "Lists made by a fallback", ("surface", "reason"), registry=self.registry
@@ -29,7 +33,9 @@ class Telemetry:
         self.events = Counter("recsys_events", "Events by outcome", ("outcome",), registry=self.registry)
         self.lost_exposures = Counter("recsys_exposures_lost", "Exposures not logged", registry=self.registry)
         self.articles = Gauge("recsys_articles", "Articles in the catalogue", registry=self.registry)
-        self.watermark = Gauge("recsys_log_watermark_seconds", "Time of the newest event", registry=self.registry)
+        self.watermark = Gauge(
+            "recsys_log_watermark_seconds", "Time of the newest event", registry=self.registry
+        )
         self.waiting = Gauge("recsys_events_waiting", "Events not yet durable", registry=self.registry)
         self.utility_lost = Histogram(
             "recsys_page_utility_lost",
@@ -38,7 +44,10 @@ class Telemetry:
             registry=self.registry,
         )
         self.publish = Histogram(
-            "recsys_publish_seconds", "Receipt of an article to recommendable", buckets=_BUCKETS, registry=self.registry
+            "recsys_publish_seconds",
+            "Receipt of an article to recommendable",
+            buckets=_BUCKETS,
+            registry=self.registry,
         )
 
     def render(self) -> bytes:

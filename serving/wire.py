@@ -126,7 +126,9 @@ def surfaces_of(lists: str | list[Surface]) -> list[str]:
     return names
 
 
-def context_row(served: Served, article_id: str | None, url: str | None, strict: bool) -> tuple[int | None, bool]:
+def context_row(
+    served: Served, article_id: str | None, url: str | None, strict: bool
+) -> tuple[int | None, bool]:
     """Row of the context article, and whether one was named that is unknown.
 
     Raises:

@@ -18,7 +18,13 @@ app = typer.Typer(
 )
 app.add_typer(cli_data.import_app, name="import")
 app.add_typer(cli_models.models_app, name="models")
-for command in (cli_data.validate, cli_data.simulate, cli_models.train, cli_models.evaluate, cli_models.serve):
+for command in (
+    cli_data.validate,
+    cli_data.simulate,
+    cli_models.train,
+    cli_models.evaluate,
+    cli_models.serve,
+):
     app.command()(command)
 app.command()(cli_models.doctor)
 
@@ -29,7 +35,9 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except RecsysError as error:
-        Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {error}", highlight=False, markup=True)
+        Console(stderr=True, soft_wrap=True).print(
+            f"[bold red]error:[/] {error}", highlight=False, markup=True
+        )
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)

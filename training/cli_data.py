@@ -37,7 +37,8 @@ def _tell(report: ImportReport, out: Path, as_json: bool) -> None:
         console.out.print(f"{report.unknown_articles:,} articles are referred to but not described")
     for refusal in report.refusals[:5]:
         console.out.print(
-            f"refused: {refusal['file']} row {refusal['row']}, {refusal['field']}: {refusal['rule']}", markup=False
+            f"refused: {refusal['file']} row {refusal['row']}, {refusal['field']}: {refusal['rule']}",
+            markup=False,
         )
     if report.refusals:
         console.out.print(f"every refused row: {out / 'rejected.jsonl'}", markup=False)
@@ -116,7 +117,9 @@ def simulate(
     articles: Annotated[int, typer.Option(min=1)] = 1000,
     users: Annotated[int, typer.Option(min=1)] = 500,
     days: Annotated[int, typer.Option(min=1, max=400)] = 7,
-    until: Annotated[str | None, typer.Option(help="End of the simulated time; default 2026-01-01T00:00:00Z.")] = None,
+    until: Annotated[
+        str | None, typer.Option(help="End of the simulated time; default 2026-01-01T00:00:00Z.")
+    ] = None,
     newsroom: Annotated[bool, typer.Option(help="Readers of the demo newsroom's own articles.")] = False,
 ) -> None:
     """A newsroom and its readers with known truth.
@@ -125,5 +128,7 @@ def simulate(
     """
     end = console.instant(until or "2026-01-01T00:00:00Z", "--until")
     assert end is not None
-    counts = run_simulation(out, seed=seed, articles=articles, users=users, days=days, end=end, newsroom=newsroom)
+    counts = run_simulation(
+        out, seed=seed, articles=articles, users=users, days=days, end=end, newsroom=newsroom
+    )
     console.out.print(", ".join(f"{number:,} {name}" for name, number in counts.items()))

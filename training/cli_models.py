@@ -43,7 +43,13 @@ def train(
     until = console.instant(fit_until, "--fit-until")
     with console.progress("texts embedded") as step:
         trained = run(
-            settings, source, models, created=console.wall_clock(), fit_until=until, say=console.say, progress=step
+            settings,
+            source,
+            models,
+            created=console.wall_clock(),
+            fit_until=until,
+            say=console.say,
+            progress=step,
         )
     for note in trained.notes:
         console.say(f"note: {note}")
@@ -132,7 +138,10 @@ def list_models(models: Models, as_json: Annotated[bool, typer.Option("--json")]
         return
     table = Table("", "version", "created", "articles", "events", "defect")
     for row in rows:
-        cells = [str(row.get(key) if row.get(key) is not None else "") for key in ("version", "created", "articles", "events", "error")]
+        cells = [
+            str(row.get(key) if row.get(key) is not None else "")
+            for key in ("version", "created", "articles", "events", "error")
+        ]
         table.add_row("*" if row["current"] else "", *cells)
     console.out.print(table)
 

@@ -15,6 +15,8 @@ from recsys.schemas import parse_time
 
 err = Console(stderr=True, soft_wrap=True, highlight=False)
 out = Console(soft_wrap=True, highlight=False)
+# titles stay whole, whatever the terminal's width
+wide = Console(width=160, highlight=False)
 
 
 def say(text: str) -> None:

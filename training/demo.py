@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from recsys.bundle import Registry
 from recsys.config import load_config
@@ -64,7 +64,15 @@ def prepare(folder: Path, start: datetime, config: Path | None) -> datetime:
 def served(folder: Path, start: datetime, port: int, config: Path | None) -> Iterator[str]:
     """A running service on the demo's bundle; its base URL."""
     command = [sys.executable, "-m", "training.cli", "serve", "--models", str(folder / "models")]
-    command += ["--store", f"sqlite:///{folder / 'demo.db'}", "--port", str(port), "--as-of", start.isoformat(), "--demo"]
+    command += [
+        "--store",
+        f"sqlite:///{folder / 'demo.db'}",
+        "--port",
+        str(port),
+        "--as-of",
+        start.isoformat(),
+        "--demo",
+    ]
     command += ["--config", str(config)] if config is not None else []
     process = subprocess.Popen(command, env={**os.environ, "HF_HUB_OFFLINE": "1"})
     base = f"http://127.0.0.1:{port}"
@@ -79,7 +87,9 @@ def served(folder: Path, start: datetime, port: int, config: Path | None) -> Ite
 def _wait(base: str, process: "subprocess.Popen[bytes]") -> None:
     for _ in range(300):
         if process.poll() is not None:
-            raise RecsysError(f"the service ended at once with code {process.returncode}; its message stands above")
+            raise RecsysError(
+                f"the service ended at once with code {process.returncode}; its message stands above"
+            )
         try:
             with urllib.request.urlopen(f"{base}/health/ready", timeout=1):
                 return
@@ -97,16 +107,25 @@ def free_port() -> int:
 
 def print_page(base: str, article_id: str) -> None:
     """The four lists of one article as a table with whole titles."""
-    with urllib.request.urlopen(f"{base}/v1/page?article_id={article_id}&lists={','.join(_LISTS)}&limit=5") as answer:
+    with urllib.request.urlopen(
+        f"{base}/v1/page?article_id={article_id}&lists={','.join(_LISTS)}&limit=5"
+    ) as answer:
         page: dict[str, Any] = json.load(answer)
-    console.out.print(f"lists beside {article_id!r}, made by {page['model_version']}")
+    console.wide.print(f"lists beside {article_id!r}, made by {page['model_version']}")
     for name in _LISTS:
         block = page["lists"][name]
-        table = Table("", "section", "title", "why", title=f"{block['title']} ({name})", title_justify="left")
+        table = Table(
+            "",
+            "section",
+            Column("title", no_wrap=True),
+            "why",
+            title=f"{block['title']} ({name})",
+            title_justify="left",
+        )
         for item in block["items"]:
             article = item["article"]
             table.add_row(str(item["position"]), article["section"] or "", article["title"], item["reason"])
-        console.out.print(table, width=max(console.out.width, 150))
+        console.wide.print(table)
 
 
 def demo(
@@ -122,7 +141,9 @@ def demo(
         if once:
             print_page(base, SHOWN)
             return
-        console.say(f"demo site {base}/  API {base}/docs  lists {base}/v1/page?article_id={SHOWN}  (Ctrl-C ends)")
+        console.say(
+            f"demo site {base}/  API {base}/docs  lists {base}/v1/page?article_id={SHOWN}  (Ctrl-C ends)"
+        )
         try:
             while True:
                 time.sleep(3600)

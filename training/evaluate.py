@@ -19,8 +19,8 @@ from recsys.catalog import Catalog
 from recsys.config import Config
 from recsys.errors import DataError
 from recsys.pipeline import Funnel, Query
-from recsys.profile import Histories, Reader, reader_key
 from recsys.popularity import Popularity
+from recsys.profile import Histories, Reader, reader_key
 from recsys.schemas import EVENT_TYPES, Article, Exposure
 from recsys.snapshot import read_state
 from recsys.state import State
@@ -71,7 +71,12 @@ class Result:
     def write_scores(self, path: Path) -> None:
         """Parquet rows request_id, article_id, score, clicked."""
         schema = pa.schema(
-            [("request_id", pa.string()), ("article_id", pa.string()), ("score", pa.float64()), ("clicked", pa.bool_())]
+            [
+                ("request_id", pa.string()),
+                ("article_id", pa.string()),
+                ("score", pa.float64()),
+                ("clicked", pa.bool_()),
+            ]
         )
         pq.write_table(pa.table(self.scored, schema=schema), path)
 
@@ -140,7 +145,9 @@ def _clicks(data: Path) -> dict[tuple[str, str], frozenset[str]]:
     return {key: frozenset(ids) for key, ids in found.items()}
 
 
-def _add_articles(state: State, articles: Sequence[Article], models: Path, say: Callable[[str], None]) -> None:
+def _add_articles(
+    state: State, articles: Sequence[Article], models: Path, say: Callable[[str], None]
+) -> None:
     """Articles of the data that the bundle never saw."""
     missing = [article for article in articles if not _knows(state.catalog, article.article_id)]
     if not missing:
@@ -219,7 +226,10 @@ class _Judge:
     def _query(self, state: State, exposure: Exposure, ts: float) -> Query:
         catalog = state.catalog
         if exposure.history:
-            known = [catalog.row(name) for name in reversed(exposure.history[-state.config.profile.history_length :])]
+            known = [
+                catalog.row(name)
+                for name in reversed(exposure.history[-state.config.profile.history_length :])
+            ]
             rows = list(dict.fromkeys(row for row in known if row is not None))
             reader = Reader(np.array(rows, dtype=np.int32))
         else:
@@ -251,7 +261,9 @@ class _Judge:
             DataError: no impression has both a click and a non-click.
         """
         if not self._clusters:
-            raise DataError("no impression has both a click and an article that was not clicked; nothing to judge")
+            raise DataError(
+                "no impression has both a click and an article that was not clicked; nothing to judge"
+            )
         clusters = np.array(self._clusters, dtype=np.int64)
         notes = []
         if self._early:

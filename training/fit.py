@@ -119,7 +119,9 @@ def replay(state: State, log: EventLog, exposures: Sequence[Exposure]) -> None:
     """Run a log through the online classes: histories, then impressions, then events."""
     for exposure in exposures:
         _remember(state, exposure)
-    rows = np.array([state.catalog.refer(article_id) for article_id in log.article_ids] or [0], dtype=np.int32)
+    rows = np.array(
+        [state.catalog.refer(article_id) for article_id in log.article_ids] or [0], dtype=np.int32
+    )
     if not np.any(log.types == _IMPRESSION):
         state.popularity.observe(_shown(state, exposures))
     state.popularity.resize(len(state.catalog))
@@ -177,7 +179,16 @@ def _manifest(
         "data_window": window,
         "fit_until": None if fit_until is None else fit_until.isoformat(),
         "events": len(log),
-        "feature_names": ["similarity", "interests", "section", "popularity", "ctr", "engagement", "freshness", "priority"],
+        "feature_names": [
+            "similarity",
+            "interests",
+            "section",
+            "popularity",
+            "ctr",
+            "engagement",
+            "freshness",
+            "priority",
+        ],
         "metrics": {},
         "libraries": {"python": platform.python_version(), **_versions()},
         "notes": list(notes),

@@ -8,7 +8,9 @@ from recsys.errors import BundleError, DataError
 from training.evaluate import evaluate
 
 
-def judge_replacement(registry: Registry, candidate: Bundle, data: Path, say: Callable[[str], None]) -> list[str]:
+def judge_replacement(
+    registry: Registry, candidate: Bundle, data: Path, say: Callable[[str], None]
+) -> list[str]:
     """Reasons against publishing; none means it may go into service.
 
     Without a bundle in service any valid one is published, and what could not be shown is said.

@@ -110,7 +110,9 @@ class Importer:
         if report.articles.written + report.events.written + report.exposures.written == 0:
             raise DataError(
                 "not one row was accepted; the first refusals: "
-                + "; ".join(f"{r['file']} row {r['row']}: {r['rule']}" for r in self._writer.refusals.examples[:3])
+                + "; ".join(
+                    f"{r['file']} row {r['row']}: {r['rule']}" for r in self._writer.refusals.examples[:3]
+                )
             )
         report.refusals = self._writer.refusals.examples
         report.unknown_articles = len(self._first)
@@ -149,7 +151,9 @@ class Importer:
         original = _key(row)
         attempt = 0
         while hit >= 0:
-            known = [self._read_back(table, at) for at in (hit, *self._aliases.get(f"{table}/{original}", ()))]
+            known = [
+                self._read_back(table, at) for at in (hit, *self._aliases.get(f"{table}/{original}", ()))
+            ]
             if _key(known[0]) != _key(row):
                 break
             if any(_repeats(row, earlier) for earlier in known):

@@ -62,7 +62,9 @@ def _rows(data: Path, table: str, model: type[_R]) -> Iterator[_R]:
             yield model.model_validate(source.values)
         except ValidationError as error:
             field, rule, _ = first_defect(error)
-            raise DataError(f"{place}, {field}: {rule}; 'recsys validate {data}' lists every defect") from error
+            raise DataError(
+                f"{place}, {field}: {rule}; 'recsys validate {data}' lists every defect"
+            ) from error
 
 
 def read_articles(data: Path) -> Iterator[Article]:
@@ -113,7 +115,12 @@ class EventLog:
         low, high = np.searchsorted(self.ts, (since, until), side="right")
         part = slice(int(low), int(high))
         return EventLog(
-            self.ts[part], self.types[part], self.articles[part], self.readers[part], self.values[part], self.article_ids
+            self.ts[part],
+            self.types[part],
+            self.articles[part],
+            self.readers[part],
+            self.values[part],
+            self.article_ids,
         )
 
     def batch(self, row_of: NDArray[np.int32]) -> EventBatch:
@@ -146,7 +153,9 @@ def _read_parquet(path: Path) -> pa.Table:
             raise DataError(f"{path} lacks the columns {', '.join(sorted(missing))}")
         return table.select(present)
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path} cannot be read as Parquet: {str(error)[:200]}; write or copy it again") from error
+        raise DataError(
+            f"{path} cannot be read as Parquet: {str(error)[:200]}; write or copy it again"
+        ) from error
 
 
 def _codes(table: pa.Table, name: str) -> tuple[NDArray[np.int32], list[str | None]]:
@@ -154,7 +163,11 @@ def _codes(table: pa.Table, name: str) -> tuple[NDArray[np.int32], list[str | No
         return np.full(len(table), -1, np.int32), []
     column = table.column(name).combine_chunks()
     if isinstance(column, pa.ChunkedArray):
-        column = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], table.schema.field(name).type)
+        column = (
+            pa.concat_arrays(column.chunks)
+            if column.num_chunks
+            else pa.array([], table.schema.field(name).type)
+        )
     if not pa.types.is_dictionary(column.type):
         column = column.dictionary_encode()
     codes = column.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32)

@@ -100,7 +100,9 @@ def make_world(rng: np.random.Generator, articles: Sequence[Article], users: int
         interests[user, liked] = 3.0
     activity = np.where(kinds == 0, 0.15, rng.gamma(2.0, 0.6, size=users))
     quality = np.exp(rng.normal(0.0, 0.9, size=len(articles)) - 0.4)
-    published = np.array([article.published_at.timestamp() if article.published_at else 0.0 for article in articles])
+    published = np.array(
+        [article.published_at.timestamp() if article.published_at else 0.0 for article in articles]
+    )
     return World(articles, published, sections, quality, interests, activity)
 
 
@@ -220,7 +222,9 @@ def _browse(
         user_id=who,
         context_article_id=context_id,
         items=[
-            ExposureItem.model_construct(article_id=world.articles[row].article_id, position=at, propensity=chance)
+            ExposureItem.model_construct(
+                article_id=world.articles[row].article_id, position=at, propensity=chance
+            )
             for at, (row, chance) in enumerate(zip(rows.tolist(), propensities.tolist(), strict=True), 1)
         ],
     )
@@ -230,7 +234,12 @@ def _browse(
     for at, row in enumerate(rows.tolist()):
         if not seen[at]:
             continue
-        place = {"request_id": request_id, "surface": "related", "position": at + 1, "context_article_id": context_id}
+        place = {
+            "request_id": request_id,
+            "surface": "related",
+            "position": at + 1,
+            "context_article_id": context_id,
+        }
         log.event("impression", ts + 2.0 + at, user, world.articles[row].article_id, **place)
         if liked[at] and chosen is None:
             chosen = row
@@ -262,6 +271,8 @@ def _truth(world: World, seed: int) -> dict[str, Any]:
         "click_rate_by_age": AGE_RATE,
         "examination_by_position": EXAMINATION,
         "sections": names,
-        "quality": {a.article_id: round(q, 6) for a, q in zip(world.articles, world.quality.tolist(), strict=True)},
+        "quality": {
+            a.article_id: round(q, 6) for a, q in zip(world.articles, world.quality.tolist(), strict=True)
+        },
         "interests": {f"reader-{u:06d}": row for u, row in enumerate(world.interests.tolist())},
     }

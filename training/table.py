@@ -61,7 +61,9 @@ def _table_map(path: Path, table: str, values: dict[str, Any]) -> TableMap:
     allowed = MODELS[table].model_fields
     for name, column in values.items():
         if name not in allowed:
-            raise ConfigError(f"{path}: [{table}] {name}: no canonical field; allowed are {', '.join(allowed)}")
+            raise ConfigError(
+                f"{path}: [{table}] {name}: no canonical field; allowed are {', '.join(allowed)}"
+            )
         if not isinstance(column, str):
             raise ConfigError(f"{path}: [{table}] {name} = {column!r}: write the name of the source column")
     return TableMap(values, unit, types)
@@ -102,7 +104,9 @@ def import_table(
 
 def _check_columns(path: Path, table: str, wanted: TableMap, mapping: Path) -> list[str]:
     columns = columns_of(path)
-    required = {name for name, info in MODELS[table].model_fields.items() if info.is_required()} - {"event_id"}
+    required = {name for name, info in MODELS[table].model_fields.items() if info.is_required()} - {
+        "event_id"
+    }
     missing = required - set(wanted.columns)
     if missing:
         raise ConfigError(f"{mapping}: [{table}] does not map the required {', '.join(sorted(missing))}")

@@ -101,4 +101,6 @@ async def post_articles(request: Request) -> Response:
         except Problem as problem:
             rejected.append({"index": index, "field": problem.field, "error": problem.detail})
     await service.put_articles(list(good.values())) if good else None
-    return Response(orjson.dumps({"accepted": len(good), "rejected": rejected}), media_type="application/json")
+    return Response(
+        orjson.dumps({"accepted": len(good), "rejected": rejected}), media_type="application/json"
+    )

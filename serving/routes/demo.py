@@ -75,9 +75,18 @@ async def article_page(request: Request, article_id: Id) -> Response:
         answers.exposures_of(served, slates, request_id, who, service.clock.instant(), article_id, 0.0)
     )
     blocks = [(_title(served, name), name, _cards(served, slate)) for name, slate in slates.items()]
-    tracking = orjson.dumps(
-        {"session_id": session, "article_id": article_id, "request_id": request_id, "now": service.clock.now()}
-        ).decode().replace("<", "\\u003c")
+    tracking = (
+        orjson.dumps(
+            {
+                "session_id": session,
+                "article_id": article_id,
+                "request_id": request_id,
+                "now": service.clock.now(),
+            }
+        )
+        .decode()
+        .replace("<", "\\u003c")
+    )
     return _render("article.html", session, article=article, blocks=blocks, tracking=tracking)
 
 

@@ -25,7 +25,9 @@ async def post_events(request: Request) -> Response:
     """One event or an array of up to 1,000; ``event_id`` makes it idempotent."""
     service: Service = request.app.state.service
     if not service.ready:
-        raise Problem(503, "the service is starting or stopping; send the events again", headers={"Retry-After": "1"})
+        raise Problem(
+            503, "the service is starting or stopping; send the events again", headers={"Retry-After": "1"}
+        )
     guard.require_public(request, service.keys)
     rows = await read_json_rows(request, MAX_EVENTS, MAX_BYTES, _TYPES)
     latest = service.clock.latest_allowed(_TOLERANCE_SECONDS)
@@ -38,7 +40,11 @@ async def post_events(request: Request) -> Response:
             rejected.append({"index": index, **checked})
     numbers = await service.committer.submit(accepted)
     fresh = sum(number is not None for number in numbers)
-    for outcome, count in (("accepted", fresh), ("duplicate", len(numbers) - fresh), ("rejected", len(rejected))):
+    for outcome, count in (
+        ("accepted", fresh),
+        ("duplicate", len(numbers) - fresh),
+        ("rejected", len(rejected)),
+    ):
         service.telemetry.events.labels(outcome).inc(count)
     body = {"accepted": fresh, "duplicates": len(numbers) - fresh, "rejected": rejected}
     return Response(orjson.dumps(body), 202, media_type="application/json")
@@ -86,4 +92,7 @@ def _check(row: Any, latest: float) -> Event | dict[str, str]:
 
 def _future(ts: datetime, latest: float) -> dict[str, str]:
     allowed = datetime.fromtimestamp(latest, ts.tzinfo).isoformat(timespec="seconds")
-    return {"field": "ts", "error": f"{ts.isoformat()} lies in the future; the latest time taken is {allowed}"}
+    return {
+        "field": "ts",
+        "error": f"{ts.isoformat()} lies in the future; the latest time taken is {allowed}",
+    }

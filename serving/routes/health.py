@@ -21,7 +21,11 @@ async def ready(request: Request) -> Response:
     service: Service = request.app.state.service
     if not service.ready:
         return Response(b'{"status":"starting"}', 503, media_type="application/json")
-    body = {"status": "ready", "model_version": service.served.version, "time": service.clock.instant().isoformat()}
+    body = {
+        "status": "ready",
+        "model_version": service.served.version,
+        "time": service.clock.instant().isoformat(),
+    }
     return Response(orjson.dumps(body), media_type="application/json")
 
 

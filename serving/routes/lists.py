@@ -19,7 +19,9 @@ router = APIRouter(prefix="/v1", tags=["lists"])
 def _service(request: Request) -> Service:
     service: Service = request.app.state.service
     if not service.ready:
-        raise Problem(503, "the service is starting or stopping; try again shortly", headers={"Retry-After": "1"})
+        raise Problem(
+            503, "the service is starting or stopping; try again shortly", headers={"Retry-After": "1"}
+        )
     return service
 
 
@@ -44,7 +46,9 @@ def _serve(
     reader = wire.past_of(served, who, history or [])
     query = wire.query_of(service, served, params, context, reader)
     query = wire.with_rules(service, served, query, surfaces)
-    slates, lost = served.funnel.page(surfaces, query) if page else (_single(served.funnel, surfaces[0], query), 0.0)
+    slates, lost = (
+        served.funnel.page(surfaces, query) if page else (_single(served.funnel, surfaces[0], query), 0.0)
+    )
     if page:
         service.telemetry.utility_lost.observe(lost)
     _note_fallbacks(service, slates)
@@ -85,7 +89,9 @@ async def related(request: Request, article_id: Id, params: Annotated[ReadParams
 async def related_by_url(request: Request, params: Annotated[UrlParams, Query()]) -> Response:
     """The same for an article named by ``url``."""
     if params.url is None:
-        raise Problem(422, "url: name the article by its url, or use /v1/articles/{article_id}/related", "url")
+        raise Problem(
+            422, "url: name the article by its url, or use /v1/articles/{article_id}/related", "url"
+        )
     return _serve(request, params, ["related"], url=params.url)
 
 

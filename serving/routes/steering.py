@@ -50,7 +50,9 @@ async def explain(request: Request, params: Annotated[ExplainParams, Query()]) -
     served = service.served
     row = served.state.catalog.row(params.candidate_id)
     if row is None:
-        return _json({"candidate_id": params.candidate_id, "removed_by": "unknown_article", "parts": {}, "rank": None})
+        return _json(
+            {"candidate_id": params.candidate_id, "removed_by": "unknown_article", "parts": {}, "rank": None}
+        )
     asked = wire.ReadParams(user_id=params.user_id, session_id=params.session_id)
     reader = wire.past_of(served, wire.reader_of(service, request, asked), [])
     context = wire.context_row(served, params.article_id, None, False)
@@ -100,7 +102,10 @@ async def models(request: Request) -> Response:
     for version in registry.versions():
         try:
             manifest = read_manifest(registry.folder / version)
-            facts = {key: manifest.get(key) for key in ("created", "articles", "events", "metrics", "config_digest")}
+            facts = {
+                key: manifest.get(key)
+                for key in ("created", "articles", "events", "metrics", "config_digest")
+            }
             found.append({"version": version, **facts, "error": None})
         except BundleError as error:
             found.append({"version": version, "error": str(error)})
