@@ -63,7 +63,7 @@ def _add_off_topic(columns: list[Floats], names: list[str], weights: Weights, fl
         return
     similarity = columns[names.index("similarity")] / weights.similarity
     if similarity.any():
-        columns.append(weights.off_topic * (similarity < floor))
+        columns.append(np.asarray(weights.off_topic * (similarity < floor), dtype=np.float64))
         names.append("off_topic")
 
 
@@ -72,5 +72,5 @@ def _add_age_limit(
 ) -> None:
     if config.prefer_max_age_hours is not None:
         age = (moment.now - state.catalog.published[rows]) / HOUR
-        columns.append(-1.0 * (age > config.prefer_max_age_hours))
+        columns.append(np.asarray(-1.0 * (age > config.prefer_max_age_hours), dtype=np.float64))
         names.append("too_old")

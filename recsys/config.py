@@ -7,6 +7,7 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -87,7 +88,7 @@ class AgeCurveConfig(Section):
     @model_validator(mode="after")
     def _knots_rise(self) -> "AgeCurveConfig":
         hours = [hour for hour, _ in self.knots]
-        if len(hours) < 2 or any(b <= a for a, b in zip(hours, hours[1:], strict=False)):
+        if len(hours) < 2 or any(b <= a for a, b in pairwise(hours)):
             raise ValueError("age_curve.knots needs two or more knots with rising hours")
         return self
 

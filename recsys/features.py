@@ -56,14 +56,15 @@ def interests(state: State, rows: Rows, reader: Reader | None) -> Floats:
     k = min(config.nearest, len(past))
     if k < len(past):
         cosines = -np.partition(-cosines, k - 1, axis=1)[:, :k]
-    return np.where(state.index.has[rows], cosines.mean(axis=1).astype(np.float64), np.nan)
+    return np.asarray(np.where(state.index.has[rows], cosines.mean(axis=1).astype(np.float64), np.nan))
 
 
 def section_match(state: State, rows: Rows, context: int | None, reader: Reader | None) -> Floats:
     """Same section as the context article, or the section's recency-weighted share of the reader's past."""
     sections = state.catalog.section
     if context is not None:
-        return ((sections[rows] == sections[context]) & (sections[rows] != UNKNOWN)).astype(np.float64)
+        same = (sections[rows] == sections[context]) & (sections[rows] != UNKNOWN)
+        return np.asarray(same, dtype=np.float64)
     if reader is None or len(reader.rows) == 0:
         return np.zeros(len(rows))
     past = sections[reader.rows]

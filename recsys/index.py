@@ -125,10 +125,8 @@ class ExactIndex:
 
 def _best(scores: NDArray[np.float32], n: int) -> NDArray[np.intp]:
     """Positions of the ``n`` highest scores, best first, ties by position."""
-    if n < len(scores):
-        kept = np.sort(np.argpartition(-scores, n - 1)[:n])
-    else:
-        kept = np.arange(len(scores))
+    everything = n >= len(scores)
+    kept = np.arange(len(scores)) if everything else np.sort(np.argpartition(-scores, n - 1)[:n])
     return np.asarray(kept[np.argsort(-scores[kept], kind="stable")])
 
 

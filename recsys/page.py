@@ -55,7 +55,7 @@ def comparable(scores: NDArray[np.float64], limit: int) -> list[float]:
     top, bottom = float(scores[0]), float(scores[min(len(scores), 2 * limit) - 1])
     if top <= bottom:
         return [0.0] * len(scores)
-    return np.clip((scores - bottom) / (top - bottom), -1.0, 1.0).tolist()
+    return [float(share) for share in np.clip((scores - bottom) / (top - bottom), -1.0, 1.0)]
 
 
 class _List:
@@ -70,7 +70,7 @@ class _List:
 
     def tentative(self) -> list[tuple[int, float]]:
         """The best candidates that are still allowed, for the places to fill."""
-        found = []
+        found: list[tuple[int, float]] = []
         for row, utility in self.queue:
             if len(found) == self.places:
                 break

@@ -39,7 +39,7 @@ def one_version_each(candidates: Candidates, catalog: Catalog) -> Candidates:
 
 
 def _first_of_each(codes: NDArray[np.int32]) -> NDArray[np.bool_]:
-    keep = codes == UNKNOWN
+    keep: NDArray[np.bool_] = np.asarray(codes == UNKNOWN)
     _, first = np.unique(codes, return_index=True)
     keep[first] = True
     return keep

@@ -11,7 +11,9 @@ from html.parser import HTMLParser
 
 _INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u2060\ufeff"))
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]")
-_BLOCK = frozenset(["p", "br", "div", "li", "ul", "ol", "h1", "h2", "h3", "h4", "h5", "h6", "tr", "td", "th", "table", "blockquote", "section", "article", "hr"])
+_BLOCK = frozenset(
+    ("p", "br", "div", "li", "ul", "ol", "h1", "h2", "h3", "h4", "h5", "h6", "tr", "td", "th")
+) | frozenset(("table", "blockquote", "section", "article", "hr"))
 _HIDDEN = frozenset(("script", "style"))
 _TAG = re.compile(r"<[a-zA-Z/!?]")
 _MAX_ROUNDS = 20

@@ -138,7 +138,8 @@ def exposures_of(
             model_version=served.version,
             fallback=slate.fallback,
             took_ms=took_ms,
-            **{reader[0]: reader[1]},
+            user_id=reader[1] if reader[0] == "user_id" else None,
+            session_id=reader[1] if reader[0] == "session_id" else None,
         )
         for surface, slate in slates.items()
     ]

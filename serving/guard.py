@@ -99,6 +99,7 @@ def check_user(request: Request, user_id: str, keys: Keys) -> None:
         return
     raise Problem(
         403,
-        f"user_id {user_id[:20]!r} without proof; browsers send session_id or user_token, servers the secret key",
+        f"user_id {user_id[:20]!r} without proof; browsers send session_id or user_token, "
+        "servers the secret key",
         "user_id",
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 from recsys.config import Config
 from recsys.errors import UsageError
 
-SECRET_FILE = "secret.key"
+SECRET_FILE = "secret.key"  # noqa: S105 - the name of a file
 
 
 @dataclass(frozen=True)

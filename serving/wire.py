@@ -116,7 +116,7 @@ def surfaces_of(lists: str | list[Surface]) -> list[str]:
     Raises:
         Problem: 422 for an unknown or repeated name.
     """
-    names = [name.strip() for name in lists.split(",")] if isinstance(lists, str) else list(lists)
+    names: list[str] = [name.strip() for name in lists.split(",")] if isinstance(lists, str) else [*lists]
     allowed = ("related", "popular", "latest", "must_reads", "for_you")
     for name in names:
         if name not in allowed:

@@ -129,10 +129,10 @@ def list_models(models: Models, as_json: Annotated[bool, typer.Option("--json")]
     for name in registry.versions():
         try:
             manifest = read_manifest(models / name)
-            rows.append({"version": name, "current": name == current, "created": manifest["created"],
-                         "articles": manifest["articles"], "events": manifest["events"], "error": None})  # fmt: skip
+            facts = {key: manifest[key] for key in ("created", "articles", "events")} | {"error": None}
         except RecsysError as error:
-            rows.append({"version": name, "current": name == current, "error": str(error)})
+            facts = {"error": str(error)}
+        rows.append({"version": name, "current": name == current, **facts})
     if as_json:
         console.print_json(rows)
         return

@@ -45,8 +45,8 @@ class SentenceTransformerEmbedder:
         except Exception as error:
             # the library raises whatever its loaders raise; the person needs one message
             raise EmbedderError(
-                f"the embedding model {model!r} cannot be loaded: {str(error)[:300]}; give a folder that holds a "
-                "sentence-transformers model, or a name that is in the local cache"
+                f"the embedding model {model!r} cannot be loaded: {str(error)[:300]}; give a folder that "
+                "holds a sentence-transformers model, or a name that is in the local cache"
             ) from error
         self.batch_size = batch_size
         self.dimensions = _dimensions(self.model)

@@ -178,7 +178,7 @@ class _Judge:
         state.popularity.resize(len(state.catalog))
         state.index.resize(len(state.catalog))
         self._rows = np.array(rows, dtype=np.int32)
-        self._log, self._done = log, bisect_right(log.ts, self._watermark)  # type: ignore[arg-type]
+        self._log, self._done = log, bisect_right(log.ts, self._watermark)
         blank = Popularity(state.config.popularity, len(state.catalog))
         self._blank = State(
             state.config, state.catalog, state.index, state.neighbours, blank, Histories(state.config.profile)
@@ -268,7 +268,7 @@ class _Judge:
         notes = []
         if self._early:
             notes.append(
-                f"{self._early:,} exposures lie before the bundle's watermark and were scored without counters"
+                f"{self._early:,} exposures lie before the bundle's watermark, scored without counters"
             )
         tables = {name: Table(np.array(values), clusters) for name, values in self._values.items()}
         return Result(tables, self._scored, notes, self._seed)

@@ -169,7 +169,7 @@ def _manifest(
     fit_until: datetime | None,
     notes: Sequence[str],
 ) -> dict[str, Any]:
-    window = [None, None]
+    window: list[str | None] = [None, None]
     if len(log):
         window = [datetime.fromtimestamp(ts, UTC).isoformat() for ts in (log.ts[0], log.ts[-1])]
     return {

@@ -26,7 +26,7 @@ def auc(scores: Floats, clicked: NDArray[np.bool_]) -> float:
 def ranks_of_clicks(scores: Floats, clicked: NDArray[np.bool_], rng: np.random.Generator) -> Floats:
     """1-based ranks of the clicked candidates, in rising order; ties broken by ``rng``."""
     order = np.lexsort((rng.random(len(scores)), -scores))
-    return np.flatnonzero(clicked[order]) + 1.0
+    return np.flatnonzero(clicked[order]).astype(np.float64) + 1.0
 
 
 def mrr(ranks: Floats) -> float:

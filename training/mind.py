@@ -1,4 +1,7 @@
-"""Import a folder in MIND format (Wu et al., "MIND: A Large-scale Dataset for News Recommendation", ACL 2020)."""
+"""Import a folder in MIND format.
+
+Source: Wu et al., "MIND: A Large-scale Dataset for News Recommendation", ACL 2020.
+"""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime

@@ -30,8 +30,14 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Food": ("sourdough", "market", "broth", "harvest", "spices", "bakery", "orchard", "recipe"),
     "Technology": ("chip", "browser", "encryption", "robot", "battery", "sensor", "update", "outage"),
 }
-_OPENINGS = ("What the {a} means for the {b}", "After the {a}, a new {b}", "The {a} that changed a {b}",
-             "{A} and {b}: five things to know", "Why the {a} needs a better {b}", "Inside the {a} behind the {b}")  # fmt: skip
+_OPENINGS = (
+    "What the {a} means for the {b}",
+    "After the {a}, a new {b}",
+    "The {a} that changed a {b}",
+    "{A} and {b}: five things to know",
+    "Why the {a} needs a better {b}",
+    "Inside the {a} behind the {b}",
+)
 AGE_HOURS = (0.0, 0.5, 2.0, 4.0, 8.0, 24.0, 72.0, 168.0, 1000.0)
 AGE_RATE = (0.06, 0.07, 0.12, 0.12, 0.10, 0.08, 0.035, 0.012, 0.004)
 EXAMINATION = tuple(round(0.93**k, 4) for k in range(10))

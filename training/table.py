@@ -56,7 +56,8 @@ def _table_map(path: Path, table: str, values: dict[str, Any]) -> TableMap:
     for source, canonical in types.items():
         if canonical not in EVENT_TYPES:
             raise ConfigError(
-                f"{path}: [events.type_values] {source!r} = {canonical!r}; allowed are {', '.join(EVENT_TYPES)}"
+                f"{path}: [events.type_values] {source!r} = {canonical!r}; allowed are "
+                f"{', '.join(EVENT_TYPES)}"
             )
     allowed = MODELS[table].model_fields
     for name, column in values.items():

@@ -113,8 +113,8 @@ class SqliteStore:
             yield
         except sqlite3.DatabaseError as error:
             raise StoreError(
-                f"cannot {doing} the store {self.path}: {error}; check that the disk has space, that the file "
-                "may be written, and that it is a SQLite file ('recsys doctor' tells more)"
+                f"cannot {doing} the store {self.path}: {error}; check that the disk has space, that the "
+                "file may be written, and that it is a SQLite file ('recsys doctor' tells more)"
             ) from error
 
     def _write(self, doing: str, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
