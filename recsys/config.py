@@ -138,7 +138,7 @@ def _must_reads() -> SurfaceConfig:
 
 
 def _for_you() -> SurfaceConfig:
-    weights = Weights(interests=1.0, section=0.15, popularity=0.12, freshness=0.15)
+    weights = Weights(interests=1.0, section=0.03, popularity=0.06, freshness=0.08)
     return SurfaceConfig(title="For You", weights=weights, diversity=0.1)
 
 
@@ -162,6 +162,7 @@ class ProfileConfig(Section):
 
     history_length: Annotated[int, Field(ge=1, le=200)] = 50
     nearest: Annotated[int, Field(ge=1, le=50)] = 5
+    nearest_share: Share = 0.15
     recency_half_life_reads: Positive = 15.0
     max_readers: Annotated[int, Field(ge=1)] = 200_000
 

@@ -44,19 +44,42 @@ def similarity(state: State, rows: Rows, context: int | None) -> Floats:
 
 
 def interests(state: State, rows: Rows, reader: Reader | None) -> Floats:
-    """Mean cosine with the nearest of the reader's openings, -1 to 1.
+    """Cosine with all of the reader's openings and with the nearest of them, -1 to 1.
 
-    Several nearest openings keep a reader's separate interests apart, which one mean vector blurs.
+    The mean over all is steady; the nearest few keep separate interests apart, which a mean blurs.
+    ``profile.nearest_share`` says how much the nearest count.
     """
-    past = reader.rows[state.index.has[reader.rows]] if reader is not None else np.zeros(0, np.int32)
+    past = _embedded(state, reader)
     if len(past) == 0:
         return np.full(len(rows), np.nan)
     config = state.config.profile
     cosines = state.index.take(rows) @ state.index.take(past).T
-    k = min(config.nearest, len(past))
-    if k < len(past):
+    near = _mean_of_highest(cosines, config.nearest)
+    mixed = (1.0 - config.nearest_share) * cosines.mean(axis=1) + config.nearest_share * near
+    return np.asarray(np.where(state.index.has[rows], mixed.astype(np.float64), np.nan))
+
+
+def nearest_openings(state: State, rows: Rows, reader: Reader | None) -> Floats:
+    """Mean cosine with the ``profile.nearest`` nearest of the reader's openings, -1 to 1."""
+    past = _embedded(state, reader)
+    if len(past) == 0:
+        return np.full(len(rows), np.nan)
+    cosines = state.index.take(rows) @ state.index.take(past).T
+    near = _mean_of_highest(cosines, state.config.profile.nearest)
+    return np.asarray(np.where(state.index.has[rows], near.astype(np.float64), np.nan))
+
+
+def _embedded(state: State, reader: Reader | None) -> Rows:
+    """The reader's openings that have a vector, newest first."""
+    if reader is None:
+        return np.zeros(0, np.int32)
+    return np.asarray(reader.rows[state.index.has[reader.rows]], dtype=np.int32)
+
+
+def _mean_of_highest(cosines: NDArray[np.float32], k: int) -> NDArray[np.float32]:
+    if k < cosines.shape[1]:
         cosines = -np.partition(-cosines, k - 1, axis=1)[:, :k]
-    return np.asarray(np.where(state.index.has[rows], cosines.mean(axis=1).astype(np.float64), np.nan))
+    return np.asarray(cosines.mean(axis=1))
 
 
 def section_match(state: State, rows: Rows, context: int | None, reader: Reader | None) -> Floats:

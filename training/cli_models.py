@@ -112,7 +112,7 @@ def _print_rankings(values: dict[str, Any]) -> None:
         numbers = [f"{row['auc']:.4f}", f"{low:.4f}-{high:.4f}"]
         numbers += [f"{row[metric]:.4f}" for metric in ("mrr", "ndcg@5", "ndcg@10")]
         table.add_row(name, *numbers, f"{row['impressions']:,}")
-    console.out.print(table)
+    console.wide.print(table)
     for note in values["notes"]:
         console.out.print(note, markup=False)
 
@@ -143,7 +143,7 @@ def list_models(models: Models, as_json: Annotated[bool, typer.Option("--json")]
             for key in ("version", "created", "articles", "events", "error")
         ]
         table.add_row("*" if row["current"] else "", *cells)
-    console.out.print(table)
+    console.wide.print(table)
 
 
 @models_app.command()
@@ -244,7 +244,7 @@ def doctor(
             Registry(models).path(Registry(models).require_current())).version)  # fmt: skip
     if store is not None:
         _check(table, wrong, "store", lambda: f"{open_store(store).last_event_seq():,} events")
-    console.out.print(table)
+    console.wide.print(table)
     if wrong:
         raise DataError("; ".join(wrong))
 

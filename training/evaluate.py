@@ -246,7 +246,7 @@ class _Judge:
         return {
             "funnel": Funnel(state).score(exposure.surface, query, rows),
             "cosine_mean": _cosine_mean(state, rows, context, query.reader),
-            "cosine_nearest": features.interests(state, rows, query.reader)
+            "cosine_nearest": features.nearest_openings(state, rows, query.reader)
             if context is None
             else features.similarity(state, rows, context),
             "decayed_counts": state.popularity.openings.read(ts, state.popularity.column(column), rows),
