@@ -28,7 +28,7 @@ _REASONS = {
     "section": "From the same section",
     "popularity": "Read by many right now",
     "ctr": "Often chosen by readers",
-    "engagement": "Read to the end",
+    "engagement": "Readers stay with it",
     "freshness": "Just published",
     "recency": "Just published",
     "rising": "Rising right now",

@@ -33,21 +33,22 @@ _LISTS = ("latest", "related", "popular", "must_reads")
 def prepare(folder: Path, start: datetime, config: Path | None) -> datetime:
     """Build and train what is missing; returns the demo's own now.
 
-    The demo's start is kept, so a second start embeds and trains nothing. A demo older than a day is
-    dated anew.
+    The demo's start is kept, so a second start embeds and trains nothing. A demo older than a day, or of
+    another configuration, is made anew.
     """
-    marker = folder / "demo.json"
+    marker, wanted = folder / "demo.json", load_config(config)
     if marker.is_file():
-        kept = parse_time(json.loads(marker.read_text(encoding="utf-8"))["start"])
-        if timedelta(0) <= start - kept < timedelta(days=1):
+        kept = json.loads(marker.read_text(encoding="utf-8"))
+        began = parse_time(kept["start"])
+        if kept.get("config") == wanted.digest() and timedelta(0) <= start - began < timedelta(days=1):
             console.say("the demo newsroom is trained already")
-            return kept
+            return began
     console.say("1/3 the demo newsroom and its readers")
     simulate(folder / "data", seed=_SEED, articles=0, users=_USERS, days=_DAYS, end=start, newsroom=True)
     console.say("2/3 training")
     with console.progress("texts embedded") as step:
         trained = train(
-            load_config(config),
+            wanted,
             folder / "data",
             folder / "models",
             created=start,
@@ -56,7 +57,7 @@ def prepare(folder: Path, start: datetime, config: Path | None) -> datetime:
             progress=step,
         )
     Registry(folder / "models").promote(trained.bundle.version)
-    marker.write_text(json.dumps({"start": start.isoformat()}), encoding="utf-8")
+    marker.write_text(json.dumps({"start": start.isoformat(), "config": wanted.digest()}), encoding="utf-8")
     return start
 
 
