@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from recsys.errors import DataError
 from recsys.schemas import MAX_ID_CHARS, Article, Event, Exposure, Row
-from training.seen import SeenIds
+from training.seen import SeenIds, id_hash
 from training.sources import SourceRow
 from training.writing import MODELS, DatasetWriter
 
@@ -84,13 +84,13 @@ class Importer:
         rows = iter(sources)
         while batch := list(islice(rows, _BATCH)):
             checked = [(source, self._check(table, source)) for source in batch]
-            keys = [_key(row) for _, row in checked if row is not None]
-            hits = iter(self._seen[table].find(keys))
+            hashes = [id_hash(_key(row)) for _, row in checked if row is not None]
+            hits = iter(zip(hashes, self._seen[table].find(hashes), strict=True))
             for source, row in checked:
                 if row is None:
                     yield source, None
                 else:
-                    yield source, self._admit(table, source, row, next(hits))
+                    yield source, self._admit(table, source, row, *next(hits))
             self._rows += len(batch)
             if self._progress is not None:
                 self._progress(self._rows)
@@ -143,12 +143,12 @@ class Importer:
         self._count(table).refused += 1
         self._writer.refusals.add(source.file, source.number, field, rule, value)
 
-    def _admit(self, table: str, source: SourceRow, row: Row, hit: int) -> Row | None:
+    def _admit(self, table: str, source: SourceRow, row: Row, value: int, hit: int) -> Row | None:
         count, seen = self._count(table), self._seen[table]
         if hit < 0:
             # the same id may have come earlier in this batch
-            hit = seen.find([_key(row)])[0]
-        original = _key(row)
+            hit = seen.since_find(value)
+        original = _key(row) if hit >= 0 else ""
         attempt = 0
         while hit >= 0:
             known = [
@@ -161,15 +161,21 @@ class Importer:
                 return None
             row = _renamed(row, source.file, attempt)
             attempt += 1
-            hit = seen.find([_key(row)])[0]
+            value = id_hash(_key(row))
+            hit = self._lookup(table, value)
         row = self._dated(row)
         number = self._writer.tables[table].add(row)
         if attempt:
             count.renamed += 1
             self._aliases.setdefault(f"{table}/{original}", []).append(number)
-        seen.add(_key(row), number)
+        seen.add(value, number)
         count.written += 1
         return row
+
+    def _lookup(self, table: str, value: int) -> int:
+        """One hash, out of turn: what was added in this batch stays known."""
+        seen = self._seen[table]
+        return max(seen.since_find(value), seen.find_one(value))
 
     def _read_back(self, table: str, number: int) -> Row:
         return MODELS[table].model_construct(**self._writer.tables[table].read_back(number))

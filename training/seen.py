@@ -23,25 +23,39 @@ class SeenIds:
     def __init__(self) -> None:
         self._runs: list[tuple[NDArray[np.uint64], NDArray[np.int64]]] = []
         self._pending: dict[int, int] = {}
+        self._fresh: dict[int, int] = {}
 
-    def find(self, keys: Sequence[str]) -> list[int]:
-        """For each key the row that had it, or -1."""
-        hashes = np.array([id_hash(key) for key in keys], dtype=np.uint64)
-        found = np.full(len(keys), -1, dtype=np.int64)
+    def find(self, hashes: Sequence[int]) -> list[int]:
+        """For each hash the row that had it, or -1; a batch at a time."""
+        self._fresh = {}
+        wanted = np.array(hashes, dtype=np.uint64)
+        found = np.full(len(wanted), -1, dtype=np.int64)
         for run, rows in self._runs:
-            at = np.minimum(np.searchsorted(run, hashes), len(run) - 1)
-            hit = run[at] == hashes
+            at = np.minimum(np.searchsorted(run, wanted), len(run) - 1)
+            hit = run[at] == wanted
             found[hit] = rows[at[hit]]
         if self._pending:
-            for place, value in enumerate(hashes.tolist()):
+            for place, value in enumerate(hashes):
                 row = self._pending.get(value)
                 if row is not None:
                     found[place] = row
         return found.tolist()
 
-    def add(self, key: str, row: int) -> None:
-        """Remember that ``row`` had ``key``."""
-        self._pending.setdefault(id_hash(key), row)
+    def find_one(self, value: int) -> int:
+        """The same for one hash, without beginning a new batch."""
+        fresh = self._fresh
+        found = self.find([value])[0]
+        self._fresh = fresh
+        return found
+
+    def since_find(self, value: int) -> int:
+        """The row that was added with this hash since the last ``find``, or -1."""
+        return self._fresh.get(value, -1)
+
+    def add(self, value: int, row: int) -> None:
+        """Remember that ``row`` had this hash."""
+        self._fresh.setdefault(value, row)
+        self._pending.setdefault(value, row)
         if len(self._pending) >= _PENDING:
             self._flush()
 
@@ -62,3 +76,22 @@ def _merge(
     hashes, rows = np.concatenate((a[0], b[0])), np.concatenate((a[1], b[1]))
     order = np.argsort(hashes, kind="stable")
     return hashes[order], rows[order]
+
+
+class Ordinals:
+    """How often a hash came before: 1 for the first time, 2 for the second."""
+
+    def __init__(self) -> None:
+        self._seen, self._repeated = SeenIds(), dict[int, int]()
+
+    def take(self, hashes: Sequence[int]) -> list[int]:
+        """The ordinal of each, a batch at a time."""
+        known = self._seen.find(hashes)
+        return [self._next(value, hit >= 0) for value, hit in zip(hashes, known, strict=True)]
+
+    def _next(self, value: int, known: bool) -> int:
+        if known or self._seen.since_find(value) >= 0:
+            self._repeated[value] = self._repeated.get(value, 1) + 1
+            return self._repeated[value]
+        self._seen.add(value, 0)
+        return 1

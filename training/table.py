@@ -1,11 +1,10 @@
 """Import any Parquet, CSV or JSONL tables whose columns a TOML file names."""
 
-import hashlib
 import tomllib
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,12 @@ import orjson
 
 from recsys.errors import ConfigError, UsageError
 from recsys.schemas import EVENT_TYPES
-from training.importing import Importer, ImportReport, Progress, drop_blank
+from training.importing import Importer, ImportReport, Progress
+from training.seen import Ordinals, id_hash
 from training.sources import SourceRow, columns_of, rows_of
 from training.writing import MODELS, DatasetWriter
 
+_BATCH = 5_000
 _UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
 _TIMES = frozenset(("ts", "published_at", "updated_at", "expires_at"))
 _LISTS = frozenset(("tags", "authors", "sensitivity", "history"))
@@ -126,23 +127,43 @@ def mapped_rows(path: Path, table: str, wanted: TableMap) -> Iterator[SourceRow]
     Identical event rows get ids that differ by their ordinal, so that nothing is lost: without an id
     a repeat cannot be told from a second event.
     """
-    ordinals: Counter[int] = Counter()
-    for row in rows_of(path):
-        if row.values is None:
-            yield row
-            continue
-        values = {name: row.values.get(column) for name, column in wanted.columns.items()}
-        values = {name: _value(name, value, wanted) for name, value in drop_blank(values).items()}
-        if table == "events" and "event_id" not in values:
-            values["event_id"] = _content_id(path, row.values, ordinals)
-        yield SourceRow(row.file, row.number, values)
+    rows, ordinals = rows_of(path), Ordinals()
+    while batch := list(islice(rows, _BATCH)):
+        mapped = [_mapped(row, wanted) for row in batch]
+        if table == "events":
+            _give_ids(path, batch, mapped, ordinals)
+        yield from mapped
 
 
-def _content_id(path: Path, values: Mapping[str, Any], ordinals: Counter[int]) -> str:
+def _mapped(row: SourceRow, wanted: TableMap) -> SourceRow:
+    if row.values is None:
+        return row
+    values = {}
+    for name, column in wanted.columns.items():
+        value = row.values.get(column)
+        if value is not None and value != "":
+            values[name] = _value(name, value, wanted)
+    return SourceRow(row.file, row.number, values)
+
+
+def _give_ids(
+    path: Path, batch: Sequence[SourceRow], mapped: Sequence[SourceRow], ordinals: Ordinals
+) -> None:
+    nameless = [
+        (row.values, target.values)
+        for row, target in zip(batch, mapped, strict=True)
+        if row.values is not None and target.values is not None and "event_id" not in target.values
+    ]
+    if not nameless:
+        return
+    hashes = [_content_hash(path, values) for values, _ in nameless]
+    for value, ordinal, (_, target) in zip(hashes, ordinals.take(hashes), nameless, strict=True):
+        target["event_id"] = f"{value:016x}-{ordinal}"
+
+
+def _content_hash(path: Path, values: Mapping[str, Any]) -> int:
     text = "\0".join(f"{name}={value}" for name, value in sorted(values.items()))
-    digest = hashlib.blake2b(f"{path.stem}\0{text}".encode(), digest_size=8)
-    ordinals[int.from_bytes(digest.digest(), "little")] += 1
-    return f"{digest.hexdigest()}-{ordinals[int.from_bytes(digest.digest(), 'little')]}"
+    return id_hash(f"{path.stem}\0{text}")
 
 
 def _value(name: str, value: Any, wanted: TableMap) -> Any:
