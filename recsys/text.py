@@ -16,6 +16,7 @@ _BLOCK = frozenset(
 ) | frozenset(("table", "blockquote", "section", "article", "hr"))
 _HIDDEN = frozenset(("script", "style"))
 _TAG = re.compile(r"<[a-zA-Z/!?]")
+_ESCAPED_AGAIN = re.compile(r"&(?:(?:amp|AMP|#0*38|#[xX]0*26);)+")
 _MAX_ROUNDS = 20
 
 
@@ -23,7 +24,7 @@ class _TextOnly(HTMLParser):
     """Collects the text between tags; block tags become a space."""
 
     def __init__(self) -> None:
-        super().__init__(convert_charrefs=False)
+        super().__init__(convert_charrefs=True)
         self.pieces: list[str] = []
         self._hidden = 0
 
@@ -47,12 +48,6 @@ class _TextOnly(HTMLParser):
         if not self._hidden:
             self.pieces.append(data)
 
-    def handle_entityref(self, name: str) -> None:
-        self.handle_data(f"&{name}")
-
-    def handle_charref(self, name: str) -> None:
-        self.handle_data(f"&#{name}")
-
 
 def _strip_tags(text: str) -> str:
     parser = _TextOnly()
@@ -63,7 +58,7 @@ def _strip_tags(text: str) -> str:
 
 def _one_round(text: str) -> str:
     if "&" in text:
-        text = html.unescape(text)
+        text = html.unescape(_ESCAPED_AGAIN.sub("&amp;", text))
     if "<" in text and _TAG.search(text):
         text = _strip_tags(text)
     text = _CONTROL.sub("", text.translate(_INVISIBLE))
@@ -89,4 +84,7 @@ def clean(text: str) -> str:
         if cleaned == text:
             break
         text = cleaned
+    else:
+        # only text made to outlast the rounds comes here: without & and < nothing is left to undo
+        text = _one_round(text.replace("&", " ").replace("<", " "))
     return text
