@@ -259,11 +259,14 @@ class Config(Section):
 def _places(error: ValidationError) -> str:
     lines = []
     for item in error.errors():
-        key = ".".join(str(step) for step in item["loc"]) or "(whole file)"
+        key = ".".join(str(step) for step in item["loc"])
+        rule = item["msg"].removeprefix("Value error, ")
         if item["type"] == "extra_forbidden":
             lines.append(f"{key}: unknown key; configs/default.toml lists every key")
+        elif isinstance(item["input"], Mapping):
+            lines.append(f"{key}: {rule}".removeprefix(": "))
         else:
-            lines.append(f"{key} = {item['input']!r}: {item['msg']}"[:300])
+            lines.append(f"{key} = {item['input']!r}: {rule}"[:300])
     return "; ".join(lines)
 
 
@@ -271,16 +274,26 @@ def build_config(values: Mapping[str, Any], origin: str) -> Config:
     """A checked configuration.
 
     Args:
-        values: nested mapping as TOML gives it.
+        values: nested mapping as TOML gives it; what is missing has its default.
         origin: named in the error message.
 
     Raises:
         ConfigError: an unknown key or a bad value; the message names each.
     """
     try:
-        return Config.model_validate(values)
+        return Config.model_validate(_over(Config().model_dump(), values))
     except ValidationError as error:
         raise ConfigError(f"{origin}: {_places(error)}") from error
+
+
+def _over(defaults: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """``values`` over ``defaults``, section by section, so that one key can be given alone."""
+    merged = dict(defaults)
+    for key, value in values.items():
+        below = merged.get(key)
+        nested = isinstance(below, Mapping) and isinstance(value, Mapping)
+        merged[key] = _over(below, value) if nested else value  # type: ignore[arg-type]
+    return merged
 
 
 def load_config(path: Path | None, overrides: Sequence[str] = ()) -> Config:
