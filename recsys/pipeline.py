@@ -15,7 +15,7 @@ from recsys.catalog import UNKNOWN
 from recsys.config import SurfaceConfig
 from recsys.features import Moment
 from recsys.profile import Reader
-from recsys.reranking import Variety, one_version_each, rerank
+from recsys.reranking import Variety, one_version_each, rerank, without_versions_of
 from recsys.retrieval import Need, generate
 from recsys.rules import Eligibility, keep_away
 from recsys.rules_editor import Boost
@@ -128,18 +128,19 @@ class Funnel:
 
     def slate(self, surface: str, query: Query) -> Slate:
         """One list."""
-        ranked = self._rank(surface, query, query.limit, query.limit)
-        pins = self._pins(surface, query)
-        free = [row for row in ranked.candidates.rows.tolist() if row not in pins.values()]
-        wish = joint.Wish(surface, free, [0.0] * len(free), query.limit, pins)
+        pins = self._pins([surface], query)[surface]
+        ranked = self._rank(surface, query, query.limit + 2 * len(pins), query.limit)
+        wish = self._wish(ranked, query, pins)
         rows = joint.assemble([wish]).lists[surface]
         return Slate(surface, self._items(ranked, rows, query, {}), ranked.fallback)
 
     def page(self, surfaces: Sequence[str], query: Query) -> tuple[dict[str, Slate], float]:
         """All lists of a page, assembled jointly; with the share of utility that sharing cost."""
-        depth = query.limit * len(surfaces) + 10
+        pins = self._pins(surfaces, query)
+        # room for what other lists take, and for other versions of what is pinned
+        depth = query.limit * len(surfaces) + 2 * sum(map(len, pins.values()))
         ranked = {surface: self._rank(surface, query, depth, query.limit) for surface in surfaces}
-        wishes = [self._wish(ranked[surface], query) for surface in surfaces]
+        wishes = [self._wish(ranked[surface], query, pins[surface]) for surface in surfaces]
         assembly = joint.assemble(wishes)
         winners: dict[int, list[str]] = {}
         for loser, given in assembly.yielded.items():
@@ -206,8 +207,8 @@ class Funnel:
             The filter that removed it or None; its score parts; its rank among the candidates
             (1-based) or None where another version of its story stands in for it.
         """
-        removed = self.eligibility(query, surface).reason(self.state.catalog, row)
         used, query, _ = self._effective(surface, query)
+        removed = self.eligibility(query, surface).reason(self.state.catalog, row)
         alone = Candidates.of(np.array([row], np.int32), np.zeros(1, np.uint8))
         scored = blend(self.state, alone, self._moment(query, used)[0], self._config(used), used)
         parts = dict(zip(scored.names, scored.parts[0].tolist(), strict=True))
@@ -245,28 +246,54 @@ class Funnel:
 
     def _rank(self, surface: str, query: Query, depth: int, limit: int) -> _Ranked:
         used, query, fallback = self._effective(surface, query)
-        config, state = self._config(used), self.state
+        config = self._config(used)
         moment, stale = self._moment(query, used)
-        eligible = self.eligibility(query, surface)
-        if used == "popular" and (query.window_hours is not None or query.rising):
-            scored = self._counted(query, eligible, depth + 10)
-        else:
-            need = Need(used, depth + 10, config.half_life_hours)
-            candidates = generate(state, need, eligible, moment.context, query.reader)
-            scored = blend(state, candidates, moment, config, used)
-        if len(scored) == 0:
-            return _Ranked(surface, scored, fallback or "nothing_eligible")
-        scored = self._boosted(scored, query.boosts.get(surface, ()))
-        ordered = scored.ordered(state.catalog.published[scored.rows], state.catalog.id_ranks(scored.rows))
-        ordered = one_version_each(ordered, state.catalog)
+        boosts = query.boosts.get(surface, ())
+        ordered = self._candidates(used, query, moment, self.eligibility(query, surface), boosts, depth)
+        if len(ordered) == 0:
+            return _Ranked(surface, ordered, fallback or "nothing_eligible")
         diversity = config.diversity if query.diversity is None else query.diversity
         if used in KEEPS_FIRST and query.diversity is None:
             diversity = 0.0
-        variety = Variety(diversity, config.section_spread, state.config.candidates.rerank_pool)
-        ordered = rerank(ordered, state.catalog, state.index, min(depth, 2 * limit), variety)
+        variety = Variety(diversity, config.section_spread, self.state.config.candidates.rerank_pool)
+        ordered = rerank(ordered, self.state.catalog, self.state.index, min(depth, 2 * limit), variety)
         if stale and used == "popular":
             fallback = fallback or "stale_log"
         return _Ranked(surface, ordered, fallback)
+
+    def _candidates(
+        self,
+        used: str,
+        query: Query,
+        moment: Moment,
+        eligible: Eligibility,
+        boosts: Sequence[Boost],
+        depth: int,
+    ) -> Candidates:
+        """Scored candidates, best first, one version of each story; ``depth`` of them while there are.
+
+        Every generator brings all eligible articles where fewer than asked for are left, so fewer
+        candidates than asked for means that nothing more can be had.
+        """
+        catalog, count = self.state.catalog, depth + 10
+        while True:
+            scored = self._scored(used, query, moment, eligible, count)
+            scored = self._boosted(scored, boosts)
+            ordered = scored.ordered(catalog.published[scored.rows], catalog.id_ranks(scored.rows))
+            ordered = one_version_each(ordered, catalog)
+            if len(ordered) >= depth or len(scored) < count:
+                return ordered
+            count *= 8
+
+    def _scored(
+        self, used: str, query: Query, moment: Moment, eligible: Eligibility, count: int
+    ) -> Candidates:
+        config = self._config(used)
+        if used == "popular" and (query.window_hours is not None or query.rising):
+            return self._counted(query, eligible, count)
+        need = Need(used, count, config.half_life_hours)
+        candidates = generate(self.state, need, eligible, moment.context, query.reader)
+        return blend(self.state, candidates, moment, config, used)
 
     def _counted(self, query: Query, eligible: Eligibility, need: int) -> Candidates:
         """Popular by a plain window or by increase, filled up with the newest."""
@@ -285,30 +312,37 @@ class Funnel:
         return found.with_parts(share[:, None], ("rising" if query.rising else "popularity",))
 
     def _boosted(self, candidates: Candidates, boosts: Sequence[Boost]) -> Candidates:
+        if not boosts or len(candidates) == 0:
+            return candidates
+        factors = np.ones(len(candidates))
         for boost in boosts:
             hit = [boost.filter.matches(self.state.catalog, row) for row in candidates.rows.tolist()]
-            extra = np.abs(candidates.scores) * (boost.factor - 1.0)
-            candidates = candidates.plus_part("boost", np.where(hit, extra, 0.0))
-        return candidates
+            factors *= np.where(hit, boost.factor, 1.0)
+        return candidates.plus_part("boost", np.abs(candidates.scores) * (factors - 1.0))
 
-    def _pins(self, surface: str, query: Query) -> dict[int, int]:
-        wanted = query.pins.get(surface, {})
-        eligible = self.eligibility(query, surface)
-        return {
-            position: row
-            for position, row in wanted.items()
-            if position <= query.limit and eligible.reason(self.state.catalog, row) is None
-        }
+    def _pins(self, surfaces: Sequence[str], query: Query) -> dict[str, dict[int, int]]:
+        """Row by position of each list; an article pinned in several lists stays in the first."""
+        taken: set[int] = set()
+        found: dict[str, dict[int, int]] = {}
+        for surface in surfaces:
+            eligible = self.eligibility(query, surface)
+            places = found[surface] = {}
+            for position, row in query.pins.get(surface, {}).items():
+                fits = position <= query.limit and row not in taken
+                if fits and eligible.reason(self.state.catalog, row) is None:
+                    places[position] = row
+                    taken.add(row)
+        return found
 
-    def _wish(self, ranked: _Ranked, query: Query) -> joint.Wish:
-        surface, candidates = ranked.surface, ranked.candidates
+    def _wish(self, ranked: _Ranked, query: Query, pins: dict[int, int]) -> joint.Wish:
+        candidates = without_versions_of(list(pins.values()), ranked.candidates, self.state.catalog)
         return joint.Wish(
-            name=surface,
+            name=ranked.surface,
             rows=candidates.rows.tolist(),
             utilities=joint.comparable(candidates.scores, query.limit),
             limit=query.limit,
-            pinned=self._pins(surface, query),
-            keeps_first=surface in KEEPS_FIRST,
+            pinned=pins,
+            keeps_first=ranked.surface in KEEPS_FIRST,
         )
 
     def _items(

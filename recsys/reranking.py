@@ -4,6 +4,7 @@ Diversity follows maximal marginal relevance (Carbonell and Goldstein, SIGIR 199
 penalty so that it stays an additive part of the score: each pick costs what it repeats.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +37,17 @@ def one_version_each(candidates: Candidates, catalog: Catalog) -> Candidates:
     if np.all(stories == UNKNOWN) and np.all(groups == UNKNOWN):
         return candidates
     return candidates.take(_first_of_each(stories) & _first_of_each(groups))
+
+
+def without_versions_of(rows: Sequence[int], candidates: Candidates, catalog: Catalog) -> Candidates:
+    """Candidates that are none of ``rows``, nor of their stories or groups of near-duplicates."""
+    if not rows:
+        return candidates
+    same = np.isin(candidates.rows, rows)
+    for codes in (catalog.story, catalog.duplicate):
+        taken = codes[list(rows)]
+        same |= np.isin(codes[candidates.rows], taken[taken != UNKNOWN])
+    return candidates.take(~same)
 
 
 def _first_of_each(codes: NDArray[np.int32]) -> NDArray[np.bool_]:
