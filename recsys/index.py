@@ -187,13 +187,16 @@ class Neighbours:
         self._make_room(max(len(cosines), row + 1))
         if self.rows.shape[1] == 0:
             return
-        self._drop(row)
+        left = self._drop(row)
         others = np.flatnonzero(has)
         others = others[others != row]
         best = others[_best(cosines[others], self.rows.shape[1])]
         self.rows[row], self.cosines[row] = -1, -np.inf
         self.rows[row, : len(best)], self.cosines[row, : len(best)] = best, cosines[best]
-        wanted = others[cosines[others] > self.cosines[others, -1]]
+        floor = self.cosines[:, -1].copy()
+        # a full list that it left has others, not kept here, between its last place and the rest
+        floor[left] = self.cosines[left, -2] if self.rows.shape[1] > 1 else np.inf
+        wanted = others[cosines[others] > floor[others]]
         self._place(wanted, row, cosines[wanted])
 
     def _place(self, lists: NDArray[np.intp], row: int, cosines: NDArray[np.float32]) -> None:
@@ -203,12 +206,15 @@ class Neighbours:
         self.cosines[lists] = np.take_along_axis(widened, order, axis=1)
         self.rows[lists] = np.take_along_axis(members, order, axis=1)
 
-    def _drop(self, row: int) -> None:
+    def _drop(self, row: int) -> NDArray[np.intp]:
+        """Take a row out of every list; gives the lists that were full before."""
         lists, places = np.nonzero(self.rows == row)
+        full: NDArray[np.intp] = np.asarray(lists[self.rows[lists, -1] >= 0])
         for at, place in zip(lists.tolist(), places.tolist(), strict=True):
             self.rows[at, place:-1] = self.rows[at, place + 1 :]
             self.cosines[at, place:-1] = self.cosines[at, place + 1 :]
             self.rows[at, -1], self.cosines[at, -1] = -1, -np.inf
+        return full
 
     def _make_room(self, size: int) -> None:
         n, k = self.rows.shape
