@@ -36,7 +36,16 @@ def one_version_each(candidates: Candidates, catalog: Catalog) -> Candidates:
     groups = catalog.duplicate[candidates.rows]
     if np.all(stories == UNKNOWN) and np.all(groups == UNKNOWN):
         return candidates
-    return candidates.take(_first_of_each(stories) & _first_of_each(groups))
+    keep = np.ones(len(candidates), dtype=bool)
+    taken: set[tuple[str, int]] = set()
+    # in order: what stands behind a version that is itself left out may stay
+    for at in np.flatnonzero((stories != UNKNOWN) | (groups != UNKNOWN)).tolist():
+        pairs = (("story", int(stories[at])), ("duplicate", int(groups[at])))
+        own = {pair for pair in pairs if pair[1] != UNKNOWN}
+        keep[at] = taken.isdisjoint(own)
+        if keep[at]:
+            taken |= own
+    return candidates.take(keep)
 
 
 def without_versions_of(rows: Sequence[int], candidates: Candidates, catalog: Catalog) -> Candidates:
@@ -48,13 +57,6 @@ def without_versions_of(rows: Sequence[int], candidates: Candidates, catalog: Ca
         taken = codes[list(rows)]
         same |= np.isin(codes[candidates.rows], taken[taken != UNKNOWN])
     return candidates.take(~same)
-
-
-def _first_of_each(codes: NDArray[np.int32]) -> NDArray[np.bool_]:
-    keep: NDArray[np.bool_] = np.asarray(codes == UNKNOWN)
-    _, first = np.unique(codes, return_index=True)
-    keep[first] = True
-    return keep
 
 
 def rerank(
