@@ -339,7 +339,7 @@ class Funnel:
         return joint.Wish(
             name=ranked.surface,
             rows=candidates.rows.tolist(),
-            utilities=joint.comparable(candidates.scores, query.limit),
+            utilities=joint.comparable(candidates.scores),
             limit=query.limit,
             pinned=pins,
             keeps_first=ranked.surface in KEEPS_FIRST,

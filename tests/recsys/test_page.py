@@ -1,5 +1,7 @@
 """Joint assembly: laws on random wishes and answers worked by hand."""
 
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -68,6 +70,14 @@ def test_a_list_without_another_candidate_wins() -> None:
     assert assembly.lists == {"many": [2], "last": [1]}
 
 
+def test_a_loss_is_measured_against_what_no_other_list_holds() -> None:
+    related = Wish("related", [1, 2, 3, 4, 9], [1.0, 0.9, 0.8, 0.7, -1.0], 2)
+    latest = Wish("latest", [3, 4, 1, 5, 6, 2], [1.0, 0.9, 0.8, 0.7, 0.6, 0.5], 4)
+    assembly = assemble([latest, related])
+    assert set(assembly.lists["related"]) == {1, 2}
+    assert assembly.lists["latest"] == [3, 4, 5, 6]
+
+
 def test_equal_losses_go_by_the_order_of_the_lists() -> None:
     first, second = Wish("first", [1, 2], [1.0, 0.5], 1), Wish("second", [1, 3], [1.0, 0.5], 1)
     assert assemble([first, second]).lists == {"first": [1], "second": [3]}
@@ -79,9 +89,7 @@ def test_latest_keeps_its_first_item_whatever_another_list_would_lose() -> None:
     assert assemble([Wish("related", [1, 3], [1.0, 0.0], 1), latest]).lists == {"related": [3], "latest": [1]}
 
 
-def test_utilities_are_comparable_between_lists() -> None:
-    import numpy as np
-
-    assert comparable(np.array([30.0, 20.0, 10.0]), 5) == [1.0, 0.5, 0.0]
-    assert comparable(np.array([2.0, 2.0]), 5) == [0.0, 0.0]
-    assert comparable(np.zeros(0), 5) == []
+def test_utilities_are_shares_of_the_best_score() -> None:
+    assert comparable(np.array([30.0, 20.0, -90.0])) == [1.0, pytest.approx(2 / 3), -1.0]
+    assert comparable(np.array([0.0, -0.25, -9.0])) == [0.0, -0.25, -1.0]
+    assert comparable(np.zeros(0)) == []
