@@ -5,6 +5,7 @@ import sys
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from recsys.errors import RecsysError
 from training import cli_data, cli_models
@@ -35,9 +36,8 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except RecsysError as error:
-        Console(stderr=True, soft_wrap=True).print(
-            f"[bold red]error:[/] {error}", highlight=False, markup=True
-        )
+        message = Text.assemble(("error: ", "bold red"), str(error))
+        Console(stderr=True, soft_wrap=True).print(message, highlight=False)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -29,6 +29,7 @@ from training.readers import EventLog, read_articles, read_event_log, read_expos
 Say = Callable[[str], None]
 _IMPRESSION = EVENT_TYPES.index("impression")
 _LIBRARIES = ("numpy", "pyarrow", "sentence-transformers", "torch", "onnxruntime", "scikit-learn")
+_EVENTS_AT_ONCE = 500_000
 EMBEDDERS = "embedders"
 CACHE = "cache/embeddings"
 
@@ -126,8 +127,8 @@ def replay(state: State, log: EventLog, exposures: Sequence[Exposure]) -> None:
         state.popularity.observe(_shown(state, exposures))
     state.popularity.resize(len(state.catalog))
     state.index.resize(len(state.catalog))
-    if len(log):
-        state.apply_batch(log.batch(rows))
+    for part in log.parts(_EVENTS_AT_ONCE):
+        state.apply_batch(part.batch(rows))
 
 
 def _exposures(data: Path, until: float) -> list[Exposure]:

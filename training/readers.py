@@ -113,7 +113,14 @@ class EventLog:
     def between(self, since: float, until: float) -> "EventLog":
         """Events with since < ts <= until; a view on the same arrays."""
         low, high = np.searchsorted(self.ts, (since, until), side="right")
-        part = slice(int(low), int(high))
+        return self._slice(int(low), int(high))
+
+    def parts(self, length: int) -> Iterator["EventLog"]:
+        """The log in pieces of at most ``length`` events."""
+        return (self._slice(low, low + length) for low in range(0, len(self), length))
+
+    def _slice(self, low: int, high: int) -> "EventLog":
+        part = slice(low, high)
         return EventLog(
             self.ts[part],
             self.types[part],
@@ -146,12 +153,13 @@ _COLUMNS = ["event_id", "ts", "type", "article_id", "user_id", "session_id", "va
 
 def _read_parquet(path: Path) -> pa.Table:
     try:
-        table = pq.read_table(path, read_dictionary=["type", "article_id", "user_id", "session_id"])
-        present = [name for name in _COLUMNS if name in table.column_names]
+        names = pq.ParquetDataset(path).schema.names
+        present = [name for name in _COLUMNS if name in names]
         missing = {"event_id", "ts", "type", "article_id"} - set(present)
         if missing:
             raise DataError(f"{path} lacks the columns {', '.join(sorted(missing))}")
-        return table.select(present)
+        coded = [name for name in ("type", "article_id", "user_id", "session_id") if name in present]
+        return pq.read_table(path, columns=present, read_dictionary=coded)
     except (pa.ArrowException, OSError) as error:
         raise DataError(
             f"{path} cannot be read as Parquet: {str(error)[:200]}; write or copy it again"
@@ -176,7 +184,7 @@ def _codes(table: pa.Table, name: str) -> tuple[NDArray[np.int32], list[str | No
 
 def _columns(table: pa.Table) -> EventLog:
     ts = table.column("ts").cast(pa.int64()).to_numpy() / 1e6
-    order = np.lexsort((_ranks(table), ts))
+    order = _time_order(table, ts)
     type_codes, type_names = _codes(table, "type")
     articles, article_ids = _codes(table, "article_id")
     values = (
@@ -195,9 +203,16 @@ def _columns(table: pa.Table) -> EventLog:
     )
 
 
-def _ranks(table: pa.Table) -> NDArray[Any]:
-    ranks = pc.rank(table.column("event_id"), tiebreaker="first")
-    return np.asarray(ranks.to_numpy())
+def _time_order(table: pa.Table, ts: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Order by time, then by event id, whatever the order of the rows was."""
+    order = np.argsort(ts, kind="stable")
+    tied = np.flatnonzero(np.diff(ts[order]) == 0)
+    if len(tied):
+        places = np.union1d(tied, tied + 1)
+        rows = order[places]
+        ranks = pc.rank(table.column("event_id").take(pa.array(rows)), tiebreaker="first").to_numpy()
+        order[places] = rows[np.lexsort((ranks, ts[rows]))]
+    return order
 
 
 def _reader_keys(table: pa.Table) -> NDArray[np.uint64]:
