@@ -1,5 +1,6 @@
 """What is made once for all tests: the demo newsroom with its readers, and a bundle trained on it."""
 
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from recsys.config import Config
 from training.fit import EMBEDDERS, train
 from training.simulate import simulate
 
+# a test never asks the network for a model
+os.environ["HF_HUB_OFFLINE"] = "1"
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tests")
 
