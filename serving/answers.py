@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -78,7 +78,7 @@ def answer(
         return Response(
             content, media_type="application/json", headers={"Cache-Control": PRIVATE}
         ), request_id
-    return _public(request, served, slates, body, context_id), None
+    return _public(request, served, slates, body, context_id, explain), None
 
 
 def _public(
@@ -87,25 +87,35 @@ def _public(
     slates: Mapping[str, Slate],
     body: dict[str, Any],
     context_id: str | None,
+    explain: bool,
 ) -> Response:
-    names = [served.state.catalog.ids[item.row] for slate in slates.values() for item in slate.items]
+    catalog = served.state.catalog
+    rows = [item.row for slate in slates.values() for item in slate.items]
+    names = [catalog.ids[row] for row in rows]
     shape = f"{served.version}\0{context_id}\0" + "\0".join(
-        f"{name}:{','.join(served.state.catalog.ids[i.row] for i in slate.items)}"
-        for name, slate in slates.items()
+        f"{name}:{','.join(catalog.ids[i.row] for i in slate.items)}" for name, slate in slates.items()
     )
     list_id = hashlib.blake2b(shape.encode(), digest_size=12).hexdigest()
     content = orjson.dumps({"list_id": list_id, **body}, option=orjson.OPT_SERIALIZE_NUMPY)
-    tag = f'"{hashlib.blake2b(content, digest_size=12).hexdigest()}"'
+    tag = _tag(list_id, explain, [catalog.cards[row] or b"" for row in rows])
     keyed = dict.fromkeys([*([context_id] if context_id else []), *names])
     headers = {
         "Cache-Control": PUBLIC,
-        "ETag": tag,
+        "ETag": f"W/{tag}",
         "Surrogate-Key": " ".join(f"article-{quote(name, safe='')}" for name in keyed),
     }
     given = [part.strip().removeprefix("W/") for part in request.headers.get("if-none-match", "").split(",")]
     if tag in given or "*" in given:
         return Response(status_code=304, headers=headers)
     return Response(content, media_type="application/json", headers=headers)
+
+
+def _tag(list_id: str, explain: bool, cards: Sequence[bytes]) -> str:
+    """The same for the same articles in the same order, though scores fall by the second."""
+    seen = hashlib.blake2b(f"{list_id}\0{explain}".encode(), digest_size=12)
+    for card in cards:
+        seen.update(card)
+    return f'"{seen.hexdigest()}"'
 
 
 def exposures_of(
