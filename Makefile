@@ -28,7 +28,7 @@ $(INSTALLED): pyproject.toml requirements.lock
 	touch $@
 
 demo: $(INSTALLED)
-	$(BIN)/python -m training.demo $(if $(ONCE),--once) $(if $(PORT),--port $(PORT))
+	$(BIN)/python -m training.demo --config configs/demo.toml $(if $(ONCE),--once) $(if $(PORT),--port $(PORT))
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -m "not slow"
