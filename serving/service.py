@@ -139,7 +139,7 @@ class Service:
         """Changed articles of the store into a state; gives the new sequence number."""
         while changes := self.store.articles_after(after):
             articles = [article for _, _, article in changes if article is not None]
-            vectors = self._vectors(articles)
+            vectors = self._vectors(articles, state.config.embedding.body_chars)
             for seq, article_id, article in changes:
                 if article is None:
                     state.remove_article(article_id)
@@ -148,11 +148,11 @@ class Service:
                 after = seq
         return after
 
-    def _vectors(self, articles: Sequence[Article]) -> dict[str, NDArray[np.float32]]:
+    def _vectors(self, articles: Sequence[Article], body_chars: int) -> dict[str, NDArray[np.float32]]:
         """Vectors by article id, from the store's cache or computed now and kept there."""
         if self.embedder is None or not articles:
             return {}
-        texts = {article.article_id: embedding_text(article) for article in articles}
+        texts = {article.article_id: embedding_text(article, body_chars) for article in articles}
         digests = {name: text_digest(text, self.embedder.model_id) for name, text in texts.items()}
         known = self.store.get_vectors(list(digests.values()))
         missing = [name for name, digest in digests.items() if digest not in known]
@@ -222,7 +222,8 @@ class Service:
     async def put_articles(self, articles: Sequence[Article]) -> list[Article]:
         """Store articles, then let every list have them."""
         started = self.clock.now()
-        vectors = await asyncio.to_thread(self._vectors, articles)
+        body_chars = self.served.state.config.embedding.body_chars
+        vectors = await asyncio.to_thread(self._vectors, articles, body_chars)
         known = [await self.article(a.article_id) if a.published_at is None else None for a in articles]
         articles = [
             article.model_copy(update={"published_at": before.published_at})
