@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
+from threadpoolctl import threadpool_limits
 
 import recsys
 from serving import problems
@@ -23,6 +24,8 @@ def create_app(settings: Settings) -> FastAPI:
     Raises:
         BundleError, StoreError: with the reason.
     """
+    # the products of a request are small: a second thread only burns processor time
+    threadpool_limits(1, "blas")
     service = Service(settings)
     service.load()
 

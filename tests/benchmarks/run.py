@@ -1,0 +1,68 @@
+"""``make bench``: figures as ratios to baselines of the same run.
+
+python -m tests.benchmarks.run [--only embedding|core|serving] [--rounds 6] [--articles 43000] [--json F]
+"""
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.benchmarks.common import Figure
+from training.embed import SentenceTransformerEmbedder
+from training.fit import EMBEDDERS
+from training.onnx_export import export_onnx
+
+PARTS = ("embedding", "core", "serving")
+
+
+def measured(part: str, rounds: int, articles: int, folder: Path) -> list[Figure]:
+    """The figures of one part."""
+    from tests.benchmarks import core, embedding, serving
+
+    if part == "embedding":
+        return embedding.measure(rounds)
+    if part == "core":
+        return core.measure(articles, rounds)
+    embedder = SentenceTransformerEmbedder()
+    for size in (articles // 4, articles):
+        export_onnx(embedder, folder / f"models-{size}" / EMBEDDERS / embedder.model_id)
+    return serving.measure(folder, embedder.model_id, articles, rounds)
+
+
+def table_of(figures: list[Figure]) -> Table:
+    """What a person reads."""
+    table = Table("measured", "median", "", "ratio", "lowest-highest", "bar", "")
+    for figure in figures:
+        ratio = "" if figure.ratio is None else f"{figure.ratio:.2f}"
+        spread = "" if figure.spread is None else f"{figure.spread[0]:.2f}-{figure.spread[1]:.2f}"
+        verdict = "" if figure.good is None else ("reached" if figure.good else "MISSED")
+        table.add_row(figure.name, f"{figure.value:,.2f}", figure.unit, ratio, spread, figure.bar, verdict)
+    return table
+
+
+def main() -> None:
+    """Read the call, measure, print."""
+    call = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    call.add_argument("--only", choices=PARTS, action="append")
+    call.add_argument("--rounds", type=int, default=6)
+    call.add_argument("--articles", type=int, default=43_000)
+    call.add_argument("--json", type=Path)
+    asked = call.parse_args()
+    console, figures = Console(width=170), []
+    with tempfile.TemporaryDirectory() as folder:
+        for part in asked.only or PARTS:
+            console.print(f"measuring {part} ...", style="dim")
+            figures += measured(part, asked.rounds, asked.articles, Path(folder))
+    console.print(table_of(figures))
+    if asked.json is not None:
+        asked.json.write_text(
+            json.dumps([figure.as_dict() for figure in figures], indent=2), encoding="utf-8"
+        )
+
+
+if __name__ == "__main__":
+    main()
