@@ -1,0 +1,124 @@
+"""Docs that drift are bugs: ``bash`` blocks run, TOML loads, links lead somewhere, commands exist.
+
+Blocks marked ``bash`` are run; ``console`` blocks are for what only a person starts.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from serving.guard import user_token
+from tests.conftest import Newsroom, copy_models
+from tests.serving.server import SECRET, Server
+from tests.training.command import recsys
+from training.table import read_map
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return [text for kind, text in _BLOCK.findall(page.read_text(encoding="utf-8")) if kind == language]
+
+
+def run(script: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """One shell script with ``recsys`` and ``python`` of this environment."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "HF_HUB_OFFLINE": "1", **variables}
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=folder,
+        env=environment,
+        text=True,
+        capture_output=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+        if not target.startswith(("http://", "https://")):
+            assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_that_is_named_exists_with_its_flags(
+    page: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+    for call in re.findall(r"recsys ((?:import |models )?[a-z]+)((?: +[^`\n|;]*)?)", text):
+        command, rest = call[0].split(), call[1]
+        flags = re.findall(r"(?<!\S)(--[a-z][a-z-]*)", rest)
+        if (
+            not flags
+            and len(command) == 1
+            and command[0] not in ("import", "validate", "train", "evaluate", "serve", "doctor", "simulate")
+        ):
+            continue
+        help_text = recsys(capsys, *command, "--help").out
+        for flag in flags:
+            assert flag in help_text, (command, flag)
+
+
+def test_data_examples_run_as_written(tmp_path: Path) -> None:
+    first, second = blocks(ROOT / "docs" / "data.md", "bash")
+    told = run(first, tmp_path).stdout
+    refused = json.loads(told.strip().splitlines()[-1])
+    assert (refused["row"], refused["field"]) == (5, "published_at")
+    run(second, tmp_path)
+    assert (tmp_path / "models" / "current").exists()
+
+
+def test_the_map_in_the_docs_is_the_one_that_runs(tmp_path: Path) -> None:
+    (block,) = blocks(ROOT / "docs" / "data.md", "toml")
+    (tmp_path / "map.toml").write_text(block)
+    assert set(read_map(tmp_path / "map.toml")) == {"articles", "events"}
+    assert block.strip() in blocks(ROOT / "docs" / "data.md", "bash")[0]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_toml_blocks_are_toml(page: Path) -> None:
+    for block in blocks(page, "toml"):
+        assert tomllib.loads(block)
+
+
+def test_every_call_of_the_http_page_answers(newsroom: Newsroom, tmp_path: Path) -> None:
+    server = Server(copy_models(newsroom.models, tmp_path / "models"), tmp_path / "s.db", newsroom.now)
+    try:
+        calls = [line for block in blocks(ROOT / "docs" / "http.md", "bash") for line in block.splitlines()]
+        assert len(calls) > 10
+        for call in calls:
+            checked = call.replace("curl -s", "curl -s --fail-with-body")
+            run(checked, tmp_path, BASE=server.base, SECRET=SECRET)
+        client = run(
+            f"python {ROOT}/docs/examples/client.py --url {server.base} --article world-arms-deal", tmp_path
+        )
+        assert client.stdout.splitlines()[-1] == "{'accepted': 18, 'duplicates': 0, 'rejected': []}"
+    finally:
+        server.stop()
+
+
+def test_the_token_of_the_docs_is_the_one_that_is_checked() -> None:
+    (code,) = blocks(ROOT / "docs" / "reader-identity.md", "python")
+    made: dict[str, object] = {}
+    exec(code, made)
+    token = made["user_token"]("Zoë 1", "key")  # type: ignore[operator]
+    assert token == user_token("Zoë 1", int(token.split(".")[1]), "key")
+
+
+def test_the_metrics_in_the_docs_are_those_that_are_served() -> None:
+    from serving.telemetry import Telemetry
+
+    served = set(re.findall(r"# TYPE (\w+) ", Telemetry().render().decode()))
+    named = set(re.findall(r"`(recsys_\w+)`", (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")))
+    assert named <= served
+    assert {name for name in served if not name.endswith("_created")} <= named
