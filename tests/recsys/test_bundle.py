@@ -103,7 +103,7 @@ except BundleError as error:
 
 
 def small_disk(tmp_path: Path) -> tuple[Path, bool]:
-    """A folder on a disk of 64 KB where this may be mounted, else None."""
+    """A folder, and whether a disk of 64 KB could be mounted there."""
     folder = tmp_path / "disk"
     folder.mkdir()
     if os.geteuid() != 0:
@@ -116,17 +116,15 @@ def small_disk(tmp_path: Path) -> tuple[Path, bool]:
 
 def test_a_full_disk_publishes_nothing_half_written(tmp_path: Path) -> None:
     folder, mounted = small_disk(tmp_path)
+    if not mounted:
+        pytest.skip("a small disk cannot be mounted here; the test below cuts the write short instead")
     try:
-        if mounted:
-            (folder / "filler").write_bytes(b"x" * 48_000)
-            with pytest.raises(
-                BundleError, match=r"No space left on device; free space.*nothing was published"
-            ):
-                written(folder, "v2")
-            assert [path.name for path in folder.iterdir()] == ["filler"]
+        (folder / "filler").write_bytes(b"x" * 48_000)
+        with pytest.raises(BundleError, match=r"No space left on device; free space.*nothing was published"):
+            written(folder, "v2")
+        assert [path.name for path in folder.iterdir()] == ["filler"]
     finally:
-        if mounted:
-            subprocess.run(["umount", str(folder)], check=True)
+        subprocess.run(["umount", str(folder)], check=True)
 
 
 def test_a_write_that_is_cut_short_leaves_the_bundle_in_service_alone(tmp_path: Path) -> None:
