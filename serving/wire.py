@@ -82,32 +82,14 @@ class UrlParams(ReadParams):
     url: Annotated[str, Field(max_length=4000)] | None = None
 
 
-class PageBody(BaseModel):
+class PageBody(ReadParams):
     """``POST /v1/page``: the parameters of the page with ``history`` and a long ``exclude``."""
-
-    model_config = ConfigDict(extra="forbid")
 
     article_id: Id | None = None
     url: Annotated[str, Field(max_length=4000)] | None = None
     lists: str | list[Surface] = "related,popular,latest,must_reads"
-    limit: Annotated[int, Field(ge=1, le=100)] = 10
-    session_id: Id | None = None
-    user_id: Id | None = None
-    user_token: Annotated[str, Field(max_length=1000)] | None = None
-    section: Annotated[list[str], Field(max_length=50)] = []
     exclude: Annotated[list[Id], Field(max_length=5000)] = []
-    max_age: Duration | None = None
-    diversity: Annotated[float, Field(ge=0, le=1)] | None = None
-    language: Annotated[str, Field(max_length=35)] | None = None
-    site: Annotated[str, Field(max_length=200)] | None = None
-    experiment: Annotated[str, Field(max_length=128)] | None = None
-    timeout_ms: Annotated[int, Field(ge=1, le=60_000)] | None = None
-    explain: Flag = False
-    strict: Flag = False
     history: Annotated[list[Id], Field(max_length=50)] = []
-
-
-Params = ReadParams | PageBody
 
 
 def surfaces_of(lists: str | list[Surface]) -> list[str]:
@@ -145,7 +127,7 @@ def context_row(
     return None, True
 
 
-def reader_of(service: Service, request: Request, params: Params) -> tuple[str, str] | None:
+def reader_of(service: Service, request: Request, params: ReadParams) -> tuple[str, str] | None:
     """The reader a call speaks for as (``user_id`` or ``session_id``, id), None for nobody.
 
     Raises:
@@ -173,7 +155,11 @@ def past_of(served: Served, reader: tuple[str, str] | None, history: list[str]) 
 
 
 def query_of(
-    service: Service, served: Served, params: Params, context: tuple[int | None, bool], reader: Reader | None
+    service: Service,
+    served: Served,
+    params: ReadParams,
+    context: tuple[int | None, bool],
+    reader: Reader | None,
 ) -> Query:
     """The funnel's query for checked parameters."""
     catalog = served.state.catalog

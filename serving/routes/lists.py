@@ -11,7 +11,7 @@ from recsys.schemas import Id
 from serving import answers, guard, wire
 from serving.problems import Problem
 from serving.service import Service
-from serving.wire import PageBody, PageParams, Params, PopularParams, ReadParams, UrlParams
+from serving.wire import PageBody, PageParams, PopularParams, ReadParams, UrlParams
 
 router = APIRouter(prefix="/v1", tags=["lists"])
 
@@ -27,7 +27,7 @@ def _service(request: Request) -> Service:
 
 def _serve(
     request: Request,
-    params: Params,
+    params: ReadParams,
     surfaces: list[str],
     *,
     article_id: str | None = None,
