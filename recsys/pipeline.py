@@ -116,6 +116,17 @@ class _Ranked:
     fallback: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Scoring:
+    """What the candidates of one list are found and scored by."""
+
+    used: str
+    query: Query
+    moment: Moment
+    eligible: Eligibility
+    pinned: Sequence[int]
+
+
 class Funnel:
     """Ranked lists from a state.
 
@@ -129,7 +140,7 @@ class Funnel:
     def slate(self, surface: str, query: Query) -> Slate:
         """One list."""
         pins = self._pins([surface], query)[surface]
-        ranked = self._rank(surface, query, query.limit + 2 * len(pins), query.limit)
+        ranked = self._rank(surface, query, query.limit, query.limit, list(pins.values()))
         wish = self._wish(ranked, query, pins)
         rows = joint.assemble([wish]).lists[surface]
         return Slate(surface, self._items(ranked, rows, query, {}), ranked.fallback)
@@ -137,9 +148,12 @@ class Funnel:
     def page(self, surfaces: Sequence[str], query: Query) -> tuple[dict[str, Slate], float]:
         """All lists of a page, assembled jointly; with the share of utility that sharing cost."""
         pins = self._pins(surfaces, query)
-        # room for what other lists take, and for other versions of what is pinned
-        depth = query.limit * len(surfaces) + 2 * sum(map(len, pins.values()))
-        ranked = {surface: self._rank(surface, query, depth, query.limit) for surface in surfaces}
+        # room for what other lists take, pinned there or chosen
+        depth = query.limit * len(surfaces) + sum(map(len, pins.values()))
+        ranked = {
+            surface: self._rank(surface, query, depth, query.limit, list(pins[surface].values()))
+            for surface in surfaces
+        }
         wishes = [self._wish(ranked[surface], query, pins[surface]) for surface in surfaces]
         assembly = joint.assemble(wishes)
         winners: dict[int, list[str]] = {}
@@ -244,12 +258,14 @@ class Funnel:
         context = query.context if surface in ("related",) else None
         return Moment(query.now, context, query.reader, count_at), stale
 
-    def _rank(self, surface: str, query: Query, depth: int, limit: int) -> _Ranked:
+    def _rank(
+        self, surface: str, query: Query, depth: int, limit: int, pinned: Sequence[int] = ()
+    ) -> _Ranked:
         used, query, fallback = self._effective(surface, query)
         config = self._config(used)
         moment, stale = self._moment(query, used)
-        boosts = query.boosts.get(surface, ())
-        ordered = self._candidates(used, query, moment, self.eligibility(query, surface), boosts, depth)
+        scoring = _Scoring(used, query, moment, self.eligibility(query, surface), pinned)
+        ordered = self._candidates(scoring, query.boosts.get(surface, ()), depth)
         if len(ordered) == 0:
             return _Ranked(surface, ordered, fallback or "nothing_eligible")
         diversity = config.diversity if query.diversity is None else query.diversity
@@ -261,38 +277,30 @@ class Funnel:
             fallback = fallback or "stale_log"
         return _Ranked(surface, ordered, fallback)
 
-    def _candidates(
-        self,
-        used: str,
-        query: Query,
-        moment: Moment,
-        eligible: Eligibility,
-        boosts: Sequence[Boost],
-        depth: int,
-    ) -> Candidates:
+    def _candidates(self, scoring: "_Scoring", boosts: Sequence[Boost], depth: int) -> Candidates:
         """Scored candidates, best first, one version of each story; ``depth`` of them while there are.
+
+        What is pinned goes first: an article behind a version that a pin displaces may stay.
 
         Every generator brings all eligible articles where fewer than asked for are left, so fewer
         candidates than asked for means that nothing more can be had.
         """
         catalog, count = self.state.catalog, depth + 10
         while True:
-            scored = self._scored(used, query, moment, eligible, count)
-            scored = self._boosted(scored, boosts)
+            scored = self._boosted(self._scored(scoring, count), boosts)
             ordered = scored.ordered(catalog.published[scored.rows], catalog.id_ranks(scored.rows))
-            ordered = one_version_each(ordered, catalog)
+            ordered = one_version_each(without_versions_of(scoring.pinned, ordered, catalog), catalog)
             if len(ordered) >= depth or len(scored) < count:
                 return ordered
             count *= 8
 
-    def _scored(
-        self, used: str, query: Query, moment: Moment, eligible: Eligibility, count: int
-    ) -> Candidates:
+    def _scored(self, scoring: "_Scoring", count: int) -> Candidates:
+        used, query, moment = scoring.used, scoring.query, scoring.moment
         config = self._config(used)
         if used == "popular" and (query.window_hours is not None or query.rising):
-            return self._counted(query, eligible, count)
+            return self._counted(query, scoring.eligible, count)
         need = Need(used, count, config.half_life_hours)
-        candidates = generate(self.state, need, eligible, moment.context, query.reader)
+        candidates = generate(self.state, need, scoring.eligible, moment.context, query.reader)
         return blend(self.state, candidates, moment, config, used)
 
     def _counted(self, query: Query, eligible: Eligibility, need: int) -> Candidates:
@@ -335,7 +343,7 @@ class Funnel:
         return found
 
     def _wish(self, ranked: _Ranked, query: Query, pins: dict[int, int]) -> joint.Wish:
-        candidates = without_versions_of(list(pins.values()), ranked.candidates, self.state.catalog)
+        candidates = ranked.candidates
         return joint.Wish(
             name=ranked.surface,
             rows=candidates.rows.tolist(),
