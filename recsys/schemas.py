@@ -16,6 +16,7 @@ SURFACES = ("related", "popular", "latest", "must_reads", "for_you")
 EVENT_TYPES = ("view", "impression", "click", "read", "share", "save", "comment", "hide")
 MAX_ID_CHARS = 128
 MAX_TITLE_CHARS = 2_000
+MAX_POSITION = 1_000_000
 MAX_TEXT_CHARS = 1_000_000
 
 Surface = Literal["related", "popular", "latest", "must_reads", "for_you"]
@@ -47,7 +48,10 @@ def parse_time(value: Any) -> datetime:
         raise ValueError("a time is an RFC 3339 string such as 2026-01-31T08:00:00Z")
     if value.tzinfo is None:
         raise ValueError(f"{value.isoformat()} has no zone; add Z or an offset such as +01:00")
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"{value.isoformat()} lies outside the years 1 to 9999 in UTC") from error
 
 
 def _clean_title(value: Any) -> Any:
@@ -84,6 +88,7 @@ Title = Annotated[str, BeforeValidator(_clean_title), Field(min_length=1)]
 Text = Annotated[str | None, BeforeValidator(_clean_text), AfterValidator(_none_if_blank)]
 Name = Annotated[str | None, BeforeValidator(_clean_title), AfterValidator(_none_if_blank)]
 Names = Annotated[list[str], BeforeValidator(_split_tags)]
+Position = Annotated[int, Field(ge=1, le=MAX_POSITION)]
 Url = Annotated[str | None, Field(max_length=4_000)]
 
 
@@ -145,7 +150,7 @@ class Event(_ByReader):
     request_id: Id | None = None
     list_id: Id | None = None
     surface: Surface | None = None
-    position: Annotated[int, Field(ge=1)] | None = None
+    position: Position | None = None
     context_article_id: Id | None = None
     value: Annotated[float, Field(allow_inf_nan=False)] | None = None
     site: Name = None
@@ -155,7 +160,7 @@ class ExposureItem(Row):
     """One place of a served list; ``propensity`` is conditional on the items above."""
 
     article_id: Id
-    position: Annotated[int, Field(ge=1)]
+    position: Position
     score: float | None = None
     propensity: Annotated[float, Field(gt=0, le=1)] | None = None
     source: str | None = None

@@ -98,22 +98,23 @@ class GroupCommitter:
         started = time.perf_counter()
         try:
             numbers = self._store.append_events([event for item in batch for event in item.events])
-        except StoreError as error:
+        except Exception as error:  # this thread outlives whatever a store may raise
             self._one_by_one(batch, error)
             return
         self.last_commit_seconds = time.perf_counter() - started
         self._loop.call_soon_threadsafe(self._resolve, batch, numbers)
 
-    def _one_by_one(self, batch: list[_Waiting], error: StoreError) -> None:
+    def _one_by_one(self, batch: list[_Waiting], error: Exception) -> None:
         if len(batch) == 1:
             self._loop.call_soon_threadsafe(self._fail, batch[0], error)
             return
         for item in batch:
             self._commit([item])
 
-    def _fail(self, item: _Waiting, error: StoreError) -> None:
+    def _fail(self, item: _Waiting, error: Exception) -> None:
         if not item.future.done():
-            item.future.set_exception(error)
+            told = error if isinstance(error, StoreError) else StoreError(f"cannot write events: {error!r}")
+            item.future.set_exception(told)
 
     def _resolve(self, batch: list[_Waiting], numbers: list[int | None]) -> None:
         events = [event for item in batch for event in item.events]

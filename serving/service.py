@@ -31,13 +31,20 @@ _TAIL = 20_000
 _MAX_EXPOSURES = 20_000
 
 
-@dataclass(frozen=True)
+@dataclass
 class Served:
-    """One bundle in service; a request holds one reference from start to end."""
+    """One bundle in service; a request holds one reference from start to end.
+
+    Attributes:
+        bundle, state, funnel: never exchanged; the state lives on with the store.
+        event_seq, article_seq: how far the state has followed the store.
+    """
 
     bundle: Bundle
     state: State
     funnel: Funnel
+    event_seq: int
+    article_seq: int
 
     @property
     def version(self) -> str:
@@ -62,7 +69,6 @@ class Service:
         self.embedder: OnnxEmbedder | None = None
         self.rules = EditorRules.of(*self.store.get_rules())
         self.ready = False
-        self._event_seq = self._article_seq = 0
         self._data_version = -1
         self._exposures: list[Exposure] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -80,7 +86,7 @@ class Service:
     async def start(self) -> None:
         """Take requests: commit events, follow the store, log exposures."""
         self.committer = GroupCommitter(self.store, self._on_commit)
-        self._catch_up_events()
+        self._catch_up_events(self.served)
         self._tasks = [
             asyncio.create_task(self._follow_store()),
             asyncio.create_task(self._flush_exposures()),
@@ -107,9 +113,8 @@ class Service:
         self.embedder = self._open_embedder(bundle)
         event_seq = self.store.last_event_seq()
         article_seq = self._apply_articles(state, 0)
-        self._replay(state, bundle)
-        self._event_seq, self._article_seq = event_seq, article_seq
-        return Served(bundle, state, Funnel(state))
+        self._replay(state, bundle, event_seq)
+        return Served(bundle, state, Funnel(state), event_seq, article_seq)
 
     def _open_embedder(self, bundle: Bundle) -> OnnxEmbedder | None:
         model_id = bundle.manifest["embedder"]["model_id"]
@@ -122,13 +127,13 @@ class Service:
             log.warning("embedder_absent", extra={"reason": str(error)})
             return None
 
-    def _replay(self, state: State, bundle: Bundle) -> None:
-        """The tail: events of the store after the bundle's watermark."""
+    def _replay(self, state: State, bundle: Bundle, upto: int) -> None:
+        """The tail: events of the store after the bundle's watermark, those of ``upto`` and before."""
         watermark = bundle.manifest["watermark"]
         # microseconds are cut off by float arithmetic: step over the last event counted in the bundle
         since = None if watermark is None else datetime.fromtimestamp(watermark + 1e-6, UTC)
         part: list[Event] = []
-        for event in self.store.iter_events(since):
+        for event in self.store.iter_events(since, upto=upto):
             part.append(event)
             if len(part) >= _TAIL:
                 state.apply_events(part, self.clock.now())
@@ -174,18 +179,22 @@ class Service:
     def _on_commit(self, committed: Committed) -> None:
         if not committed:
             return
-        expected = range(self._event_seq + 1, self._event_seq + 1 + len(committed))
+        served = self.served
+        expected = range(served.event_seq + 1, served.event_seq + 1 + len(committed))
         if [seq for seq, _ in committed] == list(expected):
-            self.served.state.apply_events([event for _, event in committed], self.clock.now())
-            self._event_seq = committed[-1][0]
+            served.state.apply_events([event for _, event in committed], self.clock.now())
+            served.event_seq = committed[-1][0]
         else:
-            self._catch_up_events()
+            self._catch_up_events(served)
 
-    def _catch_up_events(self) -> None:
-        """Events that other processes committed too."""
-        while rows := self.store.events_after(self._event_seq):
-            self.served.state.apply_events([event for _, event in rows], self.clock.now())
-            self._event_seq = rows[-1][0]
+    def _catch_up_events(self, served: Served) -> None:
+        """Events that other processes committed too, and those of the time of a swap."""
+        while rows := self.store.events_after(served.event_seq):
+            served.state.apply_events([event for _, event in rows], self.clock.now())
+            served.event_seq = rows[-1][0]
+
+    def _catch_up_articles(self, served: Served) -> None:
+        served.article_seq = self._apply_articles(served.state, served.article_seq)
 
     async def _follow_store(self) -> None:
         """Keep up with other processes: events, articles, rules, and the registry's pointer."""
@@ -195,8 +204,8 @@ class Service:
                 version = self.store.data_version()
                 if version != self._data_version:
                     self._data_version = version
-                    self._catch_up_events()
-                    self._article_seq = self._apply_articles(self.served.state, self._article_seq)
+                    self._catch_up_events(self.served)
+                    self._catch_up_articles(self.served)
                     self.rules = EditorRules.of(*self.store.get_rules())
                 current = self.registry.current()
                 if current is not None and current != self.served.version:
@@ -215,8 +224,10 @@ class Service:
                 return
             served = await asyncio.to_thread(self._load, version)
             self._warm_up(served)
+            # no await between catching up and the exchange: nothing can be committed to one of them only
+            self._catch_up_events(served)
+            self._catch_up_articles(served)
             self.served = served
-            self._catch_up_events()
             log.info("swapped", extra={"version": version})
 
     async def put_articles(self, articles: Sequence[Article]) -> list[Article]:

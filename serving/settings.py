@@ -1,15 +1,17 @@
 """What a service is started with."""
 
+import contextlib
 import ipaddress
 import os
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from recsys.config import Config
 from recsys.errors import UsageError
 
+_SHORTEST_KEY = 16
 SECRET_FILE = "secret.key"  # noqa: S105 - the name of a file
 
 
@@ -89,14 +91,27 @@ def with_keys(settings: Settings) -> tuple[Settings, Path | None]:
         )
     path = settings.models / SECRET_FILE
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        if not path.exists():
+            _make_secret(path)
+        key = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot keep a secret key in {path}: {error}; set RECSYS_SECRET_KEY") from error
+    if len(key) < _SHORTEST_KEY:
+        raise UsageError(
+            f"the secret key in {path} has {len(key)} characters, at least {_SHORTEST_KEY} are needed; "
+            "delete the file to have a new key made"
+        )
+    return replace(settings, secret_key=key), path
+
+
+def _make_secret(path: Path) -> None:
+    """A key in a file of its owner; of two processes that start together one wins, whole."""
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
         with os.fdopen(descriptor, "w") as out:
             out.write(secrets.token_urlsafe(32) + "\n")
-    except FileExistsError:
-        pass
-    except OSError as error:
-        raise UsageError(
-            f"cannot keep a secret key in {path}: {error.strerror}; set RECSYS_SECRET_KEY"
-        ) from error
-    key = path.read_text(encoding="ascii").strip()
-    return Settings(**{**settings.__dict__, "secret_key": key}), path
+        with contextlib.suppress(FileExistsError):
+            os.link(aside, path)
+    finally:
+        aside.unlink()

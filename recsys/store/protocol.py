@@ -24,8 +24,10 @@ class Store(Protocol):
     def events_after(self, seq: int, limit: int = 10_000) -> list[tuple[int, Event]]:
         """Events in the order of their commit."""
 
-    def iter_events(self, since: datetime | None = None, until: datetime | None = None) -> Iterator[Event]:
-        """Events with since <= ts < until, by time, in bounded memory."""
+    def iter_events(
+        self, since: datetime | None = None, until: datetime | None = None, upto: int | None = None
+    ) -> Iterator[Event]:
+        """Events with since <= ts < until and a number of at most ``upto``, by time, in bounded memory."""
 
     def last_event_seq(self) -> int:
         """The highest sequence number, 0 without events."""

@@ -160,10 +160,13 @@ class SqliteStore:
         query = f"SELECT seq, {_EVENT_COLUMNS} FROM events WHERE seq > ? ORDER BY seq LIMIT ?"
         return [(row[0], _event(row[1:])) for row in self._read(query, (seq, limit))]
 
-    def iter_events(self, since: datetime | None = None, until: datetime | None = None) -> Iterator[Event]:
+    def iter_events(
+        self, since: datetime | None = None, until: datetime | None = None, upto: int | None = None
+    ) -> Iterator[Event]:
         """See ``Store.iter_events``."""
-        query = f"SELECT {_EVENT_COLUMNS} FROM events WHERE ts >= ? AND ts < ? ORDER BY ts, seq"
-        return map(_event, self._stream(query, _span(since, until)))
+        query = f"SELECT {_EVENT_COLUMNS} FROM events WHERE ts >= ? AND ts < ? AND seq <= ? ORDER BY ts, seq"
+        last = 2**62 if upto is None else upto
+        return map(_event, self._stream(query, (*_span(since, until), last)))
 
     def last_event_seq(self) -> int:
         """See ``Store.last_event_seq``."""

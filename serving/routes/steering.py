@@ -87,7 +87,7 @@ async def put_rules(request: Request, rules: list[EditorRule]) -> Response:
         raise Problem(422, "two rules have the same id", "id")
     expected = request.headers.get("if-match", "").strip('"')
     rows = [rule.model_dump(mode="json", by_alias=True) for rule in rules]
-    wanted = int(expected) if expected.isdigit() else None
+    wanted = int(expected) if expected.isdecimal() else None
     version = await asyncio.to_thread(service.store.put_rules, rows, wanted)
     service.rules = EditorRules(version, rules)
     return _json({"version": version, "rules": rows}, {"ETag": f'"{version}"'})

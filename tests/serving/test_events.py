@@ -39,12 +39,26 @@ def test_a_bad_event_is_told_by_index_and_field_and_stops_none_of_the_others(
         "no object",
         {**good, "event_id": "x6", "position": 0},
         {**good, "event_id": "nul\u0000"},
+        {**good, "event_id": "x7", "position": 2**63},
+        {**good, "event_id": "x8", "ts": "0001-01-01T00:00:00+05:00"},
     ]
     answer = server.send(good, *bad)
     assert (answer["accepted"], len(answer["rejected"])) == (1, len(bad))
     fields = [rejected["field"] for rejected in answer["rejected"]]
-    assert fields == ["ts", "ts", "article_id", "type", "colour", "event", "event", "position", "event_id"]
-    assert [rejected["index"] for rejected in answer["rejected"]] == list(range(1, 10))
+    assert fields == [
+        "ts",
+        "ts",
+        "article_id",
+        "type",
+        "colour",
+        "event",
+        "event",
+        "position",
+        "event_id",
+        "position",
+        "ts",
+    ]
+    assert [rejected["index"] for rejected in answer["rejected"]] == list(range(1, 12))
     assert server.send(bad[0])["accepted"] == 0
 
 

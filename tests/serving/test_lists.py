@@ -1,5 +1,6 @@
 """The read endpoints, as the contract has them."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -213,3 +214,12 @@ def test_health_metrics_and_the_api_description(server: Server) -> None:
     assert 'recsys_request_seconds_count{route="/v1/popular",status="200"}' in text
     assert {"/v1/page", "/v1/events", "/v1/popular"} <= server.get("/openapi.json").json()["paths"].keys()
     assert server.get("/docs").status_code == 200
+
+
+def test_a_body_of_any_route_is_bounded(server: Server) -> None:
+    def endless() -> Iterator[bytes]:
+        for _ in range(30):
+            yield b" " * 1_000_000
+
+    answer = server.http.post("/v1/page", content=endless(), headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["title"]) == (413, "The body is too large")

@@ -4,10 +4,12 @@ import base64
 import hashlib
 import hmac
 import stat
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from recsys.bundle import Registry
@@ -152,6 +154,42 @@ def test_promote_and_rollback_and_a_damaged_bundle(
         assert (listed["current"], len(listed["models"])) == (first, 2)
     finally:
         server.stop()
+
+
+def test_events_sent_during_swaps_are_counted_once_each(newsroom: Newsroom, tmp_path: Path) -> None:
+    models = copy_models(newsroom.models, tmp_path / "models")
+    second = second_bundle(newsroom, models)
+    server = Server(models, tmp_path / "s.db", newsroom.now)
+    try:
+        for name in ("often", "steady"):
+            server.secret("PUT", f"/v1/articles/{name}", json={"title": f"Read {name}", "section": "World"})
+        server.send(*[made_event(newsroom, "often", f"r{n}") for n in range(900)])
+        swaps = threading.Thread(target=swap_back_and_forth, args=(server.base, second))
+        swaps.start()
+        sent = 0
+        while swaps.is_alive() and sent < 800:
+            assert server.send(made_event(newsroom, "steady", f"q{sent}"))["accepted"] == 1
+            sent += 1
+        swaps.join()
+        answer = server.get("/v1/popular", window="7d", explain=1).json()["items"]
+        scores = {item["article_id"]: item["score"] for item in answer}
+        assert scores["steady"] / scores["often"] == pytest.approx(sent / 900, abs=1e-6)
+    finally:
+        server.stop()
+
+
+def swap_back_and_forth(base: str, second: str) -> None:
+    with httpx.Client(base_url=base, headers={"X-API-Key": SECRET}, timeout=60) as http:
+        for _ in range(3):
+            assert http.post(f"/v1/models/{second}:promote").status_code == 200
+            assert http.post("/v1/models:rollback").status_code == 200
+
+
+def test_an_empty_key_file_opens_nothing(newsroom: Newsroom, tmp_path: Path) -> None:
+    models = copy_models(newsroom.models, tmp_path / "models")
+    (models / "secret.key").write_text("")
+    with pytest.raises(RuntimeError, match="has 0 characters, at least 16 are needed; delete the file"):
+        Server(models, tmp_path / "s.db", newsroom.now, environment={})
 
 
 def test_a_promotion_from_the_command_line_is_followed(newsroom: Newsroom, tmp_path: Path) -> None:
