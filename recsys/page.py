@@ -129,7 +129,8 @@ def assemble(wishes: Sequence[Wish]) -> Assembly:
 
 
 def _utility(lists: Sequence[_List]) -> float:
-    return sum(utility for item in lists for _, utility in item.chosen)
+    # what nobody would miss cannot be lost
+    return sum(max(utility, 0.0) for item in lists for _, utility in item.chosen)
 
 
 def _settle_one(lists: Sequence[_List]) -> bool:
