@@ -7,8 +7,8 @@ import numpy as np
 from recsys import features
 from recsys.candidates import Candidates, Floats, Rows
 from recsys.config import SurfaceConfig, Weights
+from recsys.counters import HOUR
 from recsys.features import Moment
-from recsys.popularity import HOUR
 from recsys.state import State
 
 _Part = Callable[[State, Rows, Moment, SurfaceConfig], Floats]
@@ -56,6 +56,27 @@ def blend(
     if not columns:
         return candidates.with_parts(np.zeros((len(rows), 1)), ("constant",))
     return candidates.with_parts(np.column_stack(columns), tuple(names))
+
+
+def rank(
+    state: State, candidates: Candidates, moment: Moment, config: SurfaceConfig, surface: str
+) -> Candidates:
+    """The content blend, and the learned curves where the surface has a ranker.
+
+    Args:
+        state: what is known.
+        candidates: unscored.
+        moment: when and for whom.
+        config: of the surface; ``ranking = "blend"`` leaves the curves out, ``factors`` scales them.
+        surface: its name.
+    """
+    blended = blend(state, candidates, moment, config, surface)
+    ranker = state.learned.rankers.get(surface)
+    if ranker is None or config.ranking == "blend" or len(candidates) == 0:
+        return blended
+    matrix = features.learned_matrix(state, candidates.rows, moment, ranker.names)
+    curves = ranker.parts(matrix, config.factors)
+    return blended.with_parts(np.hstack((blended.parts, curves)), (*blended.names, *ranker.names))
 
 
 def _add_off_topic(columns: list[Floats], names: list[str], weights: Weights, floor: float) -> None:

@@ -20,6 +20,7 @@ _COLUMNS: dict[str, tuple[type[np.generic], float]] = {
     "expires": (np.float64, np.inf),
     "servable": (np.bool_, 0),
     "section": (np.int32, UNKNOWN),
+    "subsection": (np.int32, UNKNOWN),
     "language": (np.int32, UNKNOWN),
     "site": (np.int32, UNKNOWN),
     "content_type": (np.int32, UNKNOWN),
@@ -29,7 +30,7 @@ _COLUMNS: dict[str, tuple[type[np.generic], float]] = {
 }
 
 
-_VOCABULARIES = ("sections", "languages", "sites", "content_types", "stories")
+_VOCABULARIES = ("sections", "subsections", "languages", "sites", "content_types", "stories")
 
 
 class Vocabulary:
@@ -62,15 +63,17 @@ class Catalog:
     """Growing columnar table of articles.
 
     Columns are arrays of ``len(self)``: ``published`` and ``expires`` in unix seconds (NaN unknown,
-    inf never), ``servable`` (known and not hidden), integer codes of section, language, site,
-    content type and story (-1 none), ``duplicate`` (group of near-duplicates, the lowest row of the
-    group, -1 none), ``priority`` 0-1 (NaN none).
+    inf never), ``servable`` (known and not hidden), integer codes of section, subsection (within its
+    section), language, site, content type and story (-1 none),
+    ``duplicate`` (group of near-duplicates, the lowest row of the group, -1 none), ``priority`` 0-1
+    (NaN none).
     """
 
     published: NDArray[np.float64]
     expires: NDArray[np.float64]
     servable: NDArray[np.bool_]
     section: NDArray[np.int32]
+    subsection: NDArray[np.int32]
     language: NDArray[np.int32]
     site: NDArray[np.int32]
     content_type: NDArray[np.int32]
@@ -83,7 +86,7 @@ class Catalog:
         self.cards: list[bytes | None] = []
         self.sensitivity: dict[int, frozenset[str]] = {}
         self.sections, self.languages, self.sites = Vocabulary(), Vocabulary(), Vocabulary()
-        self.content_types, self.stories = Vocabulary(), Vocabulary()
+        self.subsections, self.content_types, self.stories = Vocabulary(), Vocabulary(), Vocabulary()
         self.version = 0
         self._row_of: dict[str, int] = {}
         self._row_of_url: dict[str, int] = {}
@@ -141,6 +144,7 @@ class Catalog:
         self.expires[row] = epoch(article.expires_at, np.inf)
         self.servable[row] = not article.is_hidden
         self.section[row] = self.sections.add(article.section)
+        self.subsection[row] = self.subsections.add(_within(article.section, article.subsection))
         self.language[row] = self.languages.add(article.language)
         self.site[row] = self.sites.add(article.site)
         self.content_type[row] = self.content_types.add(article.content_type)
@@ -237,6 +241,11 @@ class Catalog:
         ranks = np.empty(len(ids), dtype=np.intp)
         ranks[sorted(range(len(ids)), key=ids.__getitem__)] = np.arange(len(ids))
         return ranks
+
+
+def _within(section: str | None, subsection: str | None) -> str | None:
+    """A subsection's name with its section's: "results" of sport are not those of politics."""
+    return None if subsection is None else f"{section or ''}/{subsection}"
 
 
 def canonical_url(url: str) -> str:

@@ -48,6 +48,7 @@ class PopularityConfig(Section):
     half_lives_hours: tuple[Positive, ...] = (1.0, 4.0, 6.0, 24.0, 168.0)
     distinct_window_hours: Positive = 24.0
     engagement_half_life_hours: Positive = 48.0
+    ctr_half_lives_hours: tuple[Positive, ...] = (4.0, 24.0, 168.0)
     ctr_half_life_hours: Positive = 24.0
     ctr_prior: Share = 0.05
     ctr_prior_impressions: Positive = 50.0
@@ -61,6 +62,11 @@ class PopularityConfig(Section):
     def _half_lives_are_distinct(self) -> "PopularityConfig":
         if len(set(self.half_lives_hours)) != len(self.half_lives_hours) or not self.half_lives_hours:
             raise ValueError("half_lives_hours needs one or more distinct values")
+        if self.ctr_half_life_hours not in self.ctr_half_lives_hours:
+            raise ValueError(
+                f"ctr_half_life_hours = {self.ctr_half_life_hours} is none of ctr_half_lives_hours = "
+                f"{list(self.ctr_half_lives_hours)}; add it there"
+            )
         return self
 
 
@@ -117,11 +123,16 @@ class SurfaceConfig(Section):
     section_spread: Weight = 0.0
     min_similarity: Annotated[float, Field(ge=-1, le=1)] = -1.0
     prefer_max_age_hours: Positive | None = None
+    ranking: Literal["learned", "blend"] = "learned"
+    learned_share: Annotated[float, Field(ge=0, le=100)] = 3.0
+    factors: dict[str, Weight] = {}
 
 
 def _related() -> SurfaceConfig:
     weights = Weights(similarity=1.0, section=0.05, popularity=0.12, freshness=0.08, off_topic=-1.0)
-    return SurfaceConfig(title="You May Also Like", weights=weights, min_similarity=0.15, diversity=0.1)
+    return SurfaceConfig(
+        title="You May Also Like", weights=weights, min_similarity=0.15, diversity=0.1, learned_share=0.1
+    )
 
 
 def _popular() -> SurfaceConfig:
@@ -155,6 +166,45 @@ class SurfacesConfig(Section):
         """The configuration of one surface by its name."""
         found: SurfaceConfig = getattr(self, surface)
         return found
+
+
+class CovisitationConfig(Section):
+    """Articles read by the same readers."""
+
+    neighbours: Annotated[int, Field(ge=1, le=1000)] = 50
+    reach: Annotated[int, Field(ge=1, le=200)] = 10
+    closeness: Annotated[float, Field(ge=0, le=5)] = 0.5
+    backward: Share = 0.7
+    shrinkage: Annotated[float, Field(ge=0)] = 2.0
+    popularity_balance: Share = 0.4
+    past: Annotated[int, Field(ge=1, le=200)] = 30
+    recency: Share = 0.95
+    visit_gap_hours: Positive = 24.0
+    half_life_days: Positive = 30.0
+
+
+class RankerConfig(Section):
+    """What the learned ranker may learn from and how far it may leave the content blend."""
+
+    features: tuple[str, ...] = (
+        "interests_soft",
+        "interests_recent",
+        "section_share",
+        "subsection_share",
+        "section_affinity",
+        "subsection_affinity",
+        "covisited",
+        "section_ctr",
+        "subsection_ctr",
+        "ctr_4h",
+        "ctr_24h",
+        "ctr_168h",
+    )
+    prior: Positive = 0.3
+    shrinkage: Annotated[float, Field(ge=0)] = 0.3
+    curve_shrinkage: Annotated[float, Field(ge=0)] = 3.0
+    min_lists: Annotated[int, Field(ge=1)] = 300
+    max_lists: Annotated[int, Field(ge=1)] = 50_000
 
 
 class ProfileConfig(Section):
@@ -227,6 +277,8 @@ class Config(Section):
     popularity: PopularityConfig = PopularityConfig()
     age_curve: AgeCurveConfig = AgeCurveConfig()
     profile: ProfileConfig = ProfileConfig()
+    covisitation: CovisitationConfig = CovisitationConfig()
+    ranker: RankerConfig = RankerConfig()
     candidates: CandidatesConfig = CandidatesConfig()
     surfaces: SurfacesConfig = Field(default_factory=SurfacesConfig)
     sensitivity: tuple[SensitivityRule, ...] = ()
@@ -236,6 +288,13 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _surface_half_lives_exist(self) -> "Config":
+        for hours in (4.0, 24.0, 168.0):
+            name = f"ctr_{hours:.0f}h"
+            if name in self.ranker.features and hours not in self.popularity.ctr_half_lives_hours:
+                raise ValueError(
+                    f"ranker.features has {name!r}, popularity.ctr_half_lives_hours lacks {hours}; "
+                    "add it there or leave the feature out"
+                )
         known = self.popularity.half_lives_hours
         for surface in Surface.__args__:  # type: ignore[attr-defined]
             wanted = self.surfaces.of(surface).half_life_hours

@@ -3,7 +3,9 @@
 Every feature is a (n,) float64 array; NaN means it cannot be computed for that candidate.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 from recsys.candidates import Floats, Rows
 from recsys.catalog import UNKNOWN
 from recsys.config import AgeCurveConfig
-from recsys.popularity import HOUR
+from recsys.counters import HOUR
 from recsys.profile import Reader
 from recsys.state import State
 
@@ -96,6 +98,140 @@ def section_match(state: State, rows: Rows, context: int | None, reader: Reader 
     shares = (sections[rows][:, None] == past) @ weights
     total = float(weights.sum())
     return np.asarray(shares / total if total else shares * 0.0)
+
+
+def learned_matrix(state: State, rows: Rows, moment: Moment, names: Sequence[str]) -> Floats:
+    """The features that a ranker is learned on.
+
+    Args:
+        state: what is known.
+        rows: (n,) candidates.
+        moment: when and for whom.
+        names: f of ``LEARNED``.
+
+    Returns:
+        (n, f) float64, NaN where a feature cannot be computed.
+    """
+    view = _View(state, rows, moment)
+    return np.column_stack([LEARNED[name](view) for name in names])
+
+
+class _View:
+    """One list's candidates, with what several features share computed once."""
+
+    def __init__(self, state: State, rows: Rows, moment: Moment) -> None:
+        self.state, self.rows, self.moment = state, rows, moment
+        reader = moment.reader
+        self.past = reader.rows if reader is not None else np.zeros(0, np.int32)
+        self.nothing = np.full(len(rows), np.nan)
+
+    @cached_property
+    def cosines(self) -> NDArray[np.float32]:
+        """(n, k) with each embedded opening, newest first."""
+        past = _embedded(self.state, self.moment.reader)
+        return np.asarray(self.state.index.take(self.rows) @ self.state.index.take(past).T)
+
+    def of_cosines(self, summary: Callable[[NDArray[np.float32]], Floats]) -> Floats:
+        """A summary of the cosines, NaN where either side has no vector."""
+        if self.cosines.shape[1] == 0:
+            return self.nothing
+        return np.where(self.state.index.has[self.rows], summary(self.cosines), np.nan)
+
+    def groups(self, level: str) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Codes of what was read and of the candidates."""
+        codes: NDArray[np.int32] = getattr(self.state.catalog, level)
+        return codes[self.past], codes[self.rows]
+
+    @cached_property
+    def overall_rate(self) -> float:
+        """Click-through rate of everything over the longest half-life."""
+        everything = np.zeros(len(self.state.catalog), dtype=np.int32)
+        longest = max(self.state.config.popularity.ctr_half_lives_hours)
+        return float(self.state.popularity.group_ctr(self.moment.count_at, everything, 1, longest)[0])
+
+    def group_rates(self, level: str) -> Floats:
+        """Click-through rate of each candidate's group over the longest half-life; NaN without group."""
+        state = self.state
+        size = len(state.catalog)
+        codes: NDArray[np.int32] = getattr(state.catalog, level)[:size]
+        count = int(codes.max(initial=-1)) + 1
+        longest = max(state.config.popularity.ctr_half_lives_hours)
+        rates = state.popularity.group_ctr(self.moment.count_at, codes, count, longest)
+        own = codes[self.rows]
+        return np.where(own >= 0, np.append(rates, np.nan)[own], np.nan)
+
+    @cached_property
+    def prior_rates(self) -> Floats:
+        """The rate that an article's own is smoothed towards: its subsection's, section's or the prior."""
+        rates = self.group_rates("subsection")
+        rates = np.where(np.isnan(rates), self.group_rates("section"), rates)
+        return np.where(np.isnan(rates), self.overall_rate, rates)
+
+    def own_lift(self, half_life_hours: float) -> Floats:
+        """Logarithm of the article's smoothed click-through rate over its group's; 0 while unseen."""
+        counts = self.state.popularity
+        rates = counts.ctr(self.moment.count_at, self.rows, half_life_hours, self.prior_rates)
+        return _log_lift(rates, self.prior_rates)
+
+
+def _log_lift(rates: Floats, usual: Floats | float) -> Floats:
+    return np.asarray(np.log(np.maximum(rates, 1e-6) / np.maximum(usual, 1e-6)))
+
+
+def _soft_mean(cosines: NDArray[np.float32]) -> Floats:
+    """Between mean and maximum: log of the mean of exp(5 x), over 5."""
+    return np.asarray(np.log(np.exp(5.0 * cosines.astype(np.float64)).mean(axis=1)) / 5.0)
+
+
+def _recency_mean(cosines: NDArray[np.float32], half_life_reads: float) -> Floats:
+    weights = np.exp2(-np.arange(cosines.shape[1]) / half_life_reads)
+    return np.asarray(cosines.astype(np.float64) @ weights / weights.sum())
+
+
+def _share(view: _View, level: str) -> Floats:
+    """Recency-weighted share of the reader's past in the candidate's group."""
+    past, offered = view.groups(level)
+    weights = np.exp2(-np.arange(len(past)) / view.state.config.profile.recency_half_life_reads)
+    weights = np.where(past == UNKNOWN, 0.0, weights)
+    total = float(weights.sum())
+    if total == 0.0:
+        return view.nothing
+    shares = (offered[:, None] == past) @ weights / total
+    return np.where(offered == UNKNOWN, np.nan, shares)
+
+
+def _covisited(view: _View) -> Floats:
+    """Read by those who read the context article, or what this reader opened lately."""
+    context = view.moment.context
+    past = view.past if context is None else np.array([context], np.int32)
+    learned = view.state.learned.covisitation
+    if len(past) == 0 or len(learned.rows_) == 0:
+        return view.nothing
+    return np.asarray(np.log1p(100.0 * learned.scores(past, len(view.state.catalog))[view.rows]))
+
+
+# where a feature says nothing: a learned curve is 0 there, so that being new costs nothing
+NEUTRAL = {
+    **dict.fromkeys(("section_affinity", "subsection_affinity", "covisited"), 0.0),
+    **dict.fromkeys(("section_ctr", "subsection_ctr", "ctr_4h", "ctr_24h", "ctr_168h"), 0.0),
+}
+
+LEARNED: dict[str, Callable[[_View], Floats]] = {
+    "interests_soft": lambda v: v.of_cosines(_soft_mean),
+    "interests_recent": lambda v: v.of_cosines(
+        lambda c: _recency_mean(c, v.state.config.profile.recency_half_life_reads)
+    ),
+    "section_share": lambda v: _share(v, "section"),
+    "subsection_share": lambda v: _share(v, "subsection"),
+    "section_affinity": lambda v: v.state.learned.sections.of(*v.groups("section")),
+    "subsection_affinity": lambda v: v.state.learned.subsections.of(*v.groups("subsection")),
+    "covisited": _covisited,
+    "section_ctr": lambda v: _log_lift(v.group_rates("section"), v.overall_rate),
+    "subsection_ctr": lambda v: _log_lift(v.group_rates("subsection"), v.overall_rate),
+    "ctr_4h": lambda v: v.own_lift(4.0),
+    "ctr_24h": lambda v: v.own_lift(24.0),
+    "ctr_168h": lambda v: v.own_lift(168.0),
+}
 
 
 def log_share(masses: Floats, highest: float) -> Floats:

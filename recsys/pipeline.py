@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from recsys import page as joint
-from recsys.blending import blend
+from recsys.blending import rank
 from recsys.candidates import SOURCE_BIT, Candidates, Floats, Rows, source_names
 from recsys.catalog import UNKNOWN
 from recsys.config import SurfaceConfig
@@ -33,6 +33,12 @@ _REASONS = {
     "recency": "Just published",
     "rising": "Rising right now",
     "priority": "Recommended by the editors",
+    "interests_soft": "Close to what you read lately",
+    "interests_recent": "Close to what you read lately",
+    "covisited": "Readers of this also read it",
+    "ctr_4h": "Often chosen by readers",
+    "ctr_24h": "Often chosen by readers",
+    "ctr_168h": "Often chosen by readers",
 }
 
 
@@ -184,9 +190,7 @@ class Funnel:
         if len(rows) == 0:
             return np.zeros(0)
         candidates = Candidates.of(rows, np.zeros(len(rows), np.uint8))
-        scored = blend(
-            self.state, candidates, self._moment(query, surface)[0], self._config(surface), surface
-        )
+        scored = rank(self.state, candidates, self.moment(query, surface), self._config(surface), surface)
         known = np.array([self.state.catalog.is_known(row) for row in rows.tolist()])
         return np.where(known, scored.scores, np.nan)
 
@@ -224,7 +228,7 @@ class Funnel:
         used, query, _ = self._effective(surface, query)
         removed = self.eligibility(query, surface).reason(self.state.catalog, row)
         alone = Candidates.of(np.array([row], np.int32), np.zeros(1, np.uint8))
-        scored = blend(self.state, alone, self._moment(query, used)[0], self._config(used), used)
+        scored = rank(self.state, alone, self.moment(query, used), self._config(used), used)
         parts = dict(zip(scored.names, scored.parts[0].tolist(), strict=True))
         if removed is not None:
             return removed, parts, None
@@ -248,6 +252,10 @@ class Funnel:
             if query.context is not None and not has_vector[query.context]:
                 return surface, query, "article_not_embedded"
         return surface, query, None
+
+    def moment(self, query: Query, surface: str) -> Moment:
+        """When and for whom the features of one list are computed."""
+        return self._moment(query, surface)[0]
 
     def _moment(self, query: Query, surface: str) -> tuple[Moment, bool]:
         counts = self.state.popularity
@@ -301,7 +309,7 @@ class Funnel:
             return self._counted(query, scoring.eligible, count)
         need = Need(used, count, config.half_life_hours)
         candidates = generate(self.state, need, scoring.eligible, moment.context, query.reader)
-        return blend(self.state, candidates, moment, config, used)
+        return rank(self.state, candidates, moment, config, used)
 
     def _counted(self, query: Query, eligible: Eligibility, need: int) -> Candidates:
         """Popular by a plain window or by increase, filled up with the newest."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from recsys.candidates import Rows
 from recsys.catalog import UNKNOWN, Catalog
 from recsys.config import SensitivityRule
-from recsys.popularity import HOUR
+from recsys.counters import HOUR
 
 
 @dataclass(frozen=True, slots=True)

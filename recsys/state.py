@@ -4,21 +4,46 @@ A bundle gives the snapshot, the store's later rows give the tail; both go throu
 and ``apply_article``, so recovery, freshness and evaluation are one mechanism.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.affinity import Affinity
 from recsys.catalog import UNKNOWN, Catalog
 from recsys.config import Config
+from recsys.covisitation import Covisitation
 from recsys.index import ExactIndex, Neighbours
 from recsys.popularity import EventBatch, Popularity
 from recsys.profile import Histories, reader_key
+from recsys.ranker import AdditiveRanker
 from recsys.schemas import EVENT_TYPES, Article, Event
 
 _CODES = {name: code for code, name in enumerate(EVENT_TYPES)}
 _OPENINGS = frozenset((_CODES["view"], _CODES["click"]))
 _HIDE = _CODES["hide"]
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What training found in the log; empty without one.
+
+    Attributes:
+        sections, subsections: which groups are read together.
+        covisitation: which articles are read together.
+        rankers: by surface.
+    """
+
+    sections: Affinity
+    subsections: Affinity
+    covisitation: Covisitation
+    rankers: Mapping[str, AdditiveRanker]
+
+    @classmethod
+    def nothing(cls, config: Config) -> "Learned":
+        """No log yet."""
+        return cls(Affinity(), Affinity(), Covisitation(config.covisitation), {})
 
 
 class State:
@@ -32,11 +57,13 @@ class State:
         neighbours: Neighbours,
         popularity: Popularity | None = None,
         histories: Histories | None = None,
+        learned: Learned | None = None,
     ) -> None:
         self.config, self.catalog = config, catalog
         self.index, self.neighbours = index, neighbours
         self.popularity = popularity or Popularity(config.popularity, len(catalog))
         self.histories = histories or Histories(config.profile)
+        self.learned = learned or Learned.nothing(config)
         self.popularity.resize(len(catalog))
         self.index.resize(len(catalog))
 

@@ -13,16 +13,17 @@ from numpy.typing import NDArray
 
 from recsys.bundle import Bundle, Registry
 from recsys.catalog import Catalog
-from recsys.config import Config
+from recsys.config import Config, Weights
 from recsys.embedder import embedding_text
 from recsys.errors import DataError, EmbedderError
 from recsys.index import ExactIndex, Neighbours, duplicate_groups
-from recsys.popularity import EventBatch
 from recsys.profile import reader_key
 from recsys.schemas import EVENT_TYPES, Article, Exposure
 from recsys.snapshot import write_state
 from recsys.state import State
 from training.embed import Embedded, SentenceTransformerEmbedder, embed_cached
+from training.learn import Clicks, Lessons, clicks_of, learn
+from training.moments import with_impressions
 from training.onnx_export import export_onnx
 from training.readers import EventLog, read_articles, read_event_log, read_exposures
 
@@ -81,12 +82,14 @@ def train(
     except EmbedderError as error:
         notes.append(f"no export for serving: {error}")
     state = build_state(config, articles, embedded.vectors, say)
+    exposures = _exposures(data, until)
     log = read_event_log(data).between(-np.inf, until)
-    replay(state, log, _exposures(data, until))
+    lessons = replay(state, log, exposures, clicks_of(data), say)
+    notes += lessons.notes
     say(f"counted {len(log):,} events of {len(state.histories):,} readers")
     registry = Registry(models)
     name = registry.new_version(created)
-    manifest = _manifest(name, created, embedder, log, fit_until, notes)
+    manifest = _manifest(name, created, config, embedder, log, fit_until, notes)
     bundle = write_state(models / name, state, articles, manifest)
     return Trained(bundle, embedded, notes)
 
@@ -116,19 +119,15 @@ def build_state(
     return State(config, catalog, ExactIndex(vectors), neighbours)
 
 
-def replay(state: State, log: EventLog, exposures: Sequence[Exposure]) -> None:
-    """Run a log through the online classes: histories, then impressions, then events."""
+def replay(
+    state: State, log: EventLog, exposures: Sequence[Exposure], clicks: Clicks, say: Say = lambda _: None
+) -> Lessons:
+    """Run a log through the online classes: pasts that it gives without times, then what happened."""
     for exposure in exposures:
         _remember(state, exposure)
-    rows = np.array(
-        [state.catalog.refer(article_id) for article_id in log.article_ids] or [0], dtype=np.int32
-    )
-    if not np.any(log.types == _IMPRESSION):
-        state.popularity.observe(_shown(state, exposures))
-    state.popularity.resize(len(state.catalog))
-    state.index.resize(len(state.catalog))
-    for part in log.parts(_EVENTS_AT_ONCE):
-        state.apply_batch(part.batch(rows))
+    lessons = learn(state, with_impressions(log, exposures), exposures, clicks, say)
+    state.learned = lessons.learned
+    return lessons
 
 
 def _exposures(data: Path, until: float) -> list[Exposure]:
@@ -144,27 +143,10 @@ def _remember(state: State, exposure: Exposure) -> None:
         state.histories.opened(key, state.catalog.refer(article_id), ts - 86_400.0 - age)
 
 
-def _shown(state: State, exposures: Sequence[Exposure]) -> EventBatch:
-    """Exposed items as impressions, for logs without impressions."""
-    items = [
-        (state.catalog.refer(item.article_id), reader_key(exposure.reader), exposure.ts.timestamp())
-        for exposure in exposures
-        for item in exposure.items
-    ]
-    state.popularity.resize(len(state.catalog))
-    rows, readers, ts = zip(*items, strict=True) if items else ((), (), ())
-    return EventBatch(
-        np.full(len(items), _IMPRESSION, np.uint8),
-        np.array(rows, np.int32),
-        np.array(readers, np.uint64),
-        np.array(ts, np.float64),
-        np.full(len(items), np.nan),
-    )
-
-
 def _manifest(
     name: str,
     created: datetime,
+    config: Config,
     embedder: SentenceTransformerEmbedder,
     log: EventLog,
     fit_until: datetime | None,
@@ -180,16 +162,7 @@ def _manifest(
         "data_window": window,
         "fit_until": None if fit_until is None else fit_until.isoformat(),
         "events": len(log),
-        "feature_names": [
-            "similarity",
-            "interests",
-            "section",
-            "popularity",
-            "ctr",
-            "engagement",
-            "freshness",
-            "priority",
-        ],
+        "feature_names": [*Weights.model_fields, *config.ranker.features],
         "metrics": {},
         "libraries": {"python": platform.python_version(), **_versions()},
         "notes": list(notes),

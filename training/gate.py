@@ -6,6 +6,7 @@ from pathlib import Path
 from recsys.bundle import Bundle, Registry, open_bundle
 from recsys.errors import BundleError, DataError
 from training.evaluate import evaluate
+from training.slices import difference
 
 
 def judge_replacement(
@@ -32,7 +33,7 @@ def judge_replacement(
     except DataError as error:
         say(f"not compared with {current}: {error}")
         return []
-    low, high = ours.difference(theirs)
+    low, high = difference(ours.tables["funnel"], theirs.tables["funnel"], ours.seed)
     say(f"AUC difference to {current}: 95% interval {low:+.4f} to {high:+.4f}")
     if high < 0:
         return [f"its AUC is lower than that of {current} (95% interval {low:+.4f} to {high:+.4f})"]

@@ -64,6 +64,10 @@ class Table:
     values: Floats
     clusters: NDArray[np.int64]
 
+    def take(self, inside: NDArray[np.bool_]) -> "Table":
+        """The impressions of a mask."""
+        return Table(self.values[inside], self.clusters[inside])
+
     def means(self) -> dict[str, float]:
         """Mean of each metric over the impressions."""
         return dict(zip(NAMES, self.values.mean(axis=0).tolist(), strict=True)) if len(self.values) else {}

@@ -113,14 +113,18 @@ class EventLog:
     def between(self, since: float, until: float) -> "EventLog":
         """Events with since < ts <= until; a view on the same arrays."""
         low, high = np.searchsorted(self.ts, (since, until), side="right")
-        return self._slice(int(low), int(high))
+        return self.part(int(low), int(high))
 
-    def parts(self, length: int) -> Iterator["EventLog"]:
-        """The log in pieces of at most ``length`` events."""
-        return (self._slice(low, low + length) for low in range(0, len(self), length))
+    def part(self, low: int, high: int) -> "EventLog":
+        """The events of these positions; a view on the same arrays."""
+        return self.take(slice(low, high))
 
-    def _slice(self, low: int, high: int) -> "EventLog":
-        part = slice(low, high)
+    def sorted_by_time(self) -> "EventLog":
+        """The same events in time order; equal times keep their order."""
+        return self.take(np.argsort(self.ts, kind="stable"))
+
+    def take(self, part: slice | NDArray[np.intp] | NDArray[np.bool_]) -> "EventLog":
+        """Some of the events."""
         return EventLog(
             self.ts[part],
             self.types[part],

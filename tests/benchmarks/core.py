@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from recsys.counters import DecayedCounter, TopRows
 from recsys.pipeline import Funnel, Query
-from recsys.popularity import DecayedCounter, TopRows
 from recsys.profile import reader_key
 from tests.benchmarks.common import Figure, in_turns, milliseconds_each, ratio_of, seconds
 from tests.benchmarks.worlds import NOW, make_events, make_state

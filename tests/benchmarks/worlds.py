@@ -8,8 +8,9 @@ import numpy as np
 from recsys.bundle import Registry
 from recsys.catalog import Catalog
 from recsys.config import Config
+from recsys.counters import HOUR
 from recsys.index import ExactIndex, Neighbours, duplicate_groups
-from recsys.popularity import HOUR, EventBatch
+from recsys.popularity import EventBatch
 from recsys.profile import reader_key
 from recsys.schemas import Article
 from recsys.snapshot import write_state

@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys.config import Config, PopularityConfig
+from recsys.counters import HOUR, DecayedCounter
 from recsys.features import click_rate
-from recsys.popularity import HOUR, DecayedCounter, Popularity
+from recsys.popularity import Popularity
 from tests.builders import NOW, article, event, row, world
 
 T0 = NOW.timestamp()

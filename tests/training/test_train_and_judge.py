@@ -17,7 +17,7 @@ from tests.training.command import recsys
 from training.evaluate import evaluate, with_config
 from training.fit import train
 from training.gate import judge_replacement
-from training.readers import read_articles, read_events
+from training.readers import read_articles, read_events, read_exposures
 from training.writing import DatasetWriter
 
 Capture = pytest.CaptureFixture[str]
@@ -90,6 +90,9 @@ def test_nothing_after_the_fit_leaks_into_a_bundle(newsroom: Newsroom, tmp_path:
         for made in read_events(newsroom.data):
             if made.ts <= until:
                 writer.tables["events"].add(made)
+        for served in read_exposures(newsroom.data):
+            if served.ts <= until:
+                writer.tables["exposures"].add(served)
         writer.finish({})
     models = tmp_path / "models"
     shutil.copytree(newsroom.models / "cache", models / "cache")
@@ -100,8 +103,12 @@ def test_nothing_after_the_fit_leaks_into_a_bundle(newsroom: Newsroom, tmp_path:
         "history_reader_rows",
         "vectors",
         "neighbour_rows",
+        "affinity_sections",
+        "covisited_rows",
+        "covisited_similarities",
     ):
         np.testing.assert_array_equal(alone.array(name), newsroom.bundle.array(name), err_msg=name)
+    assert (alone.path / "rankers.json").read_text() == (newsroom.bundle.path / "rankers.json").read_text()
     assert alone.manifest["watermark"] == newsroom.bundle.manifest["watermark"] <= until.timestamp()
 
 
@@ -168,7 +175,9 @@ def test_candidates_the_bundle_never_saw_are_scored_and_unknown_ones_are_not(
     result = evaluate(small, newsroom.data, own_models, span=span)
     late = {article.article_id for article in rows[200:]}
     scores = {
-        i: s for i, s in zip(result.scored["article_id"], result.scored["score"], strict=True) if i in late
+        i: s
+        for i, s in zip(result.judged.scored["article_id"], result.judged.scored["score"], strict=True)
+        if i in late
     }
     assert scores
     assert not np.isnan(list(scores.values())).any()

@@ -1,0 +1,178 @@
+"""Counters with forward decay, their best rows, and the openings of the last days.
+
+Source of the arithmetic: Cormode, Shkapenyuk, Srivastava, Xu, "Forward Decay: A Practical Time Decay
+Model for Streaming Systems", ICDE 2009. A mass is the plain sum of w * 2**((t - L) / H) and is read
+as mass * 2**(-(now - L) / H), so that it does not depend on the order of events, adds up between
+workers, and ranks articles without being touched as time passes.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+HOUR = 3600.0
+_MAX_EXPONENT = 400.0
+
+
+class DecayedCounter:
+    """Decayed masses of many articles at several half-lives.
+
+    Args:
+        half_lives_hours: the k half-lives.
+        size: number of articles to begin with; grows by itself.
+    """
+
+    def __init__(self, half_lives_hours: Sequence[float], size: int = 0) -> None:
+        self.half_lives = np.asarray(half_lives_hours, dtype=np.float64) * HOUR
+        self.landmarks = np.full(len(self.half_lives), np.nan)
+        self._masses = np.zeros((size, len(self.half_lives)))
+        self.size = size
+
+    @property
+    def masses(self) -> NDArray[np.float64]:
+        """(n, k) float64 masses at the landmarks; comparable within a column."""
+        return self._masses[: self.size]
+
+    def resize(self, size: int) -> None:
+        """Make room for ``size`` articles; never shrinks."""
+        if size > len(self._masses):
+            grown = np.zeros((max(size, int(len(self._masses) * 1.5) + 16), len(self.half_lives)))
+            grown[: self.size] = self._masses[: self.size]
+            self._masses = grown
+        self.size = max(self.size, size)
+
+    def add(self, rows: NDArray[np.integer], ts: NDArray[np.float64], weights: NDArray[np.float64]) -> None:
+        """Count events; their order does not matter.
+
+        Args:
+            rows: (m,) article rows below ``size``.
+            ts: (m,) unix seconds.
+            weights: (m,) non-negative.
+        """
+        if len(rows) == 0:
+            return
+        self._move_landmarks(float(ts.max()))
+        exponents = (ts[:, None] - self.landmarks) / self.half_lives
+        np.add.at(self._masses, rows, weights[:, None] * np.exp2(exponents))
+
+    def _move_landmarks(self, latest: float) -> None:
+        if np.isnan(self.landmarks[0]):
+            self.landmarks[:] = latest
+            return
+        steps = np.floor((latest - self.landmarks) / self.half_lives)
+        for k in np.flatnonzero(steps > _MAX_EXPONENT):
+            # whole half-lives: a power of two scales without rounding
+            self._masses[:, k] *= np.exp2(-steps[k])
+            self.landmarks[k] += steps[k] * self.half_lives[k]
+
+    def scale(self, now: float) -> NDArray[np.float64]:
+        """(k,) factors that turn stored masses into masses at ``now`` (unix seconds)."""
+        if np.isnan(self.landmarks[0]):
+            return np.zeros(len(self.half_lives))
+        factors: NDArray[np.float64] = np.exp2(
+            np.clip((self.landmarks - now) / self.half_lives, -1074.0, 1000.0)
+        )
+        return factors
+
+    def read(self, now: float, column: int, rows: NDArray[np.integer] | None = None) -> NDArray[np.float64]:
+        """Masses at ``now`` for one half-life, of ``rows`` or of all articles."""
+        stored = self.masses[:, column] if rows is None else self._masses[rows, column]
+        return np.asarray(stored * self.scale(now)[column])
+
+    def state(self) -> dict[str, NDArray[np.float64]]:
+        """Arrays that restore this counter."""
+        return {"masses": self.masses.copy(), "landmarks": self.landmarks.copy()}
+
+    def restore(self, masses: NDArray[np.float64], landmarks: NDArray[np.float64]) -> None:
+        """Take over what ``state`` gave."""
+        self._masses = np.array(masses, dtype=np.float64)
+        self.landmarks = np.array(landmarks, dtype=np.float64)
+        self.size = len(self._masses)
+
+
+class TopRows:
+    """The rows with the highest stored mass in one column, kept exactly while masses only grow."""
+
+    def __init__(self, counter: DecayedCounter, column: int, keep: int = 1000) -> None:
+        self._counter, self._column, self._keep = counter, column, keep
+        self._rows: NDArray[np.int32] | None = None
+        self._sorted = False
+
+    def rebuild(self) -> None:
+        """Forget the cached order (after rows were restored)."""
+        self._rows = None
+
+    def touched(self, rows: NDArray[np.integer]) -> None:
+        """Tell which masses grew."""
+        if self._rows is not None:
+            self._rows = np.union1d(self._rows, rows).astype(np.int32)
+            self._sorted = False
+
+    def is_cut(self) -> bool:
+        """Whether rows with positive mass were left out of ``rows``."""
+        return len(self.rows()) >= self._keep
+
+    def all_rows(self) -> NDArray[np.int32]:
+        """Every row with positive mass, best first; for filters that leave too few of ``rows``."""
+        masses = self._counter.masses[:, self._column]
+        rows = np.flatnonzero(masses > 0).astype(np.int32)
+        return rows[np.argsort(-masses[rows], kind="stable")]
+
+    def highest(self, now: float) -> float:
+        """The highest mass at ``now``, 0 without events."""
+        rows = self.rows()
+        return float(self._counter.read(now, self._column, rows[:1])[0]) if len(rows) else 0.0
+
+    def rows(self) -> NDArray[np.int32]:
+        """Rows with positive mass, best first, at most about ``keep``."""
+        if self._rows is None:
+            self._rows = np.flatnonzero(self._counter.masses[:, self._column] > 0).astype(np.int32)
+            self._sorted = False
+        if not self._sorted:
+            masses = self._counter.masses[self._rows, self._column]
+            if len(self._rows) > self._keep:
+                best = np.argpartition(-masses, self._keep)[: self._keep]
+                self._rows, masses = self._rows[best], masses[best]
+            self._rows = self._rows[np.argsort(-masses, kind="stable")]
+            self._sorted = True
+        return self._rows
+
+
+class RecentOpenings:
+    """The openings of the last days one by one, for counts in a plain window.
+
+    Args:
+        keep_hours: older openings are forgotten.
+    """
+
+    def __init__(self, keep_hours: float = 168.0) -> None:
+        self._keep = keep_hours * HOUR
+        self.rows = np.zeros(0, np.int32)
+        self.ts = np.zeros(0)
+        self._pending: list[tuple[NDArray[np.int32], NDArray[np.float64]]] = []
+
+    def add(self, rows: NDArray[np.int32], ts: NDArray[np.float64]) -> None:
+        """Note openings."""
+        if len(rows):
+            self._pending.append((rows, ts))
+
+    def _settle(self) -> None:
+        if self._pending:
+            rows, ts = zip(*self._pending, strict=True)
+            self.rows, self.ts = np.concatenate((self.rows, *rows)), np.concatenate((self.ts, *ts))
+            self._pending = []
+            recent = self.ts > self.ts.max() - self._keep
+            self.rows, self.ts = self.rows[recent], self.ts[recent]
+
+    def counts(self, now: float, hours: float, size: int) -> NDArray[np.float64]:
+        """(size,) openings with now - hours < ts <= now."""
+        self._settle()
+        inside = (self.ts > now - hours * HOUR) & (self.ts <= now)
+        return np.bincount(self.rows[inside], minlength=size)[:size].astype(np.float64)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Arrays for the bundle."""
+        self._settle()
+        return {"recent_rows": self.rows, "recent_ts": self.ts}

@@ -1,0 +1,173 @@
+"""Fit the additive ranker: a conditional logit over shown lists, drawn towards the content blend.
+
+The chance that a candidate of a list is clicked is the softmax of its score over the list (McFadden,
+"Conditional Logit Analysis of Qualitative Choice Behavior", 1974). The penalty pulls the weight of the
+content blend to a prior and all curves to nothing, so that little data changes little: a maximum a
+posteriori fit. A curve is a straight line plus deviations at the knots, which cost more.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from recsys.config import RankerConfig
+from recsys.features import NEUTRAL
+from recsys.ranker import KNOTS, AdditiveRanker
+from training.metrics import auc
+
+Floats = NDArray[np.float64]
+_LEAST_BLEND = 0.02
+
+
+class Examples:
+    """Lists with clicks: the blend's score, raw features and labels of every candidate.
+
+    Args:
+        names: of the f features.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = tuple(names)
+        self.ts: list[float] = []
+        self.blend: list[Floats] = []
+        self.matrices: list[Floats] = []
+        self.labels: list[NDArray[np.bool_]] = []
+
+    def __len__(self) -> int:
+        return len(self.ts)
+
+    def add(self, ts: float, blend: Floats, matrix: Floats, labels: NDArray[np.bool_]) -> None:
+        """One list, in time order: (n,), (n, f), (n,)."""
+        self.ts.append(ts)
+        self.blend.append(blend)
+        self.matrices.append(matrix)
+        self.labels.append(labels)
+
+    def split(self, later: float) -> tuple["Examples", "Examples"]:
+        """The earlier lists, and the last share of them."""
+        cut = len(self) - max(1, round(later * len(self)))
+        parts = []
+        for part in (slice(0, cut), slice(cut, None)):
+            half = Examples(self.names)
+            half.ts, half.blend = self.ts[part], self.blend[part]
+            half.matrices, half.labels = self.matrices[part], self.labels[part]
+            parts.append(half)
+        return parts[0], parts[1]
+
+
+@dataclass(frozen=True)
+class _Design:
+    """Lists as one table: standardised columns, blend first, and where each list begins."""
+
+    columns: Floats
+    hats: Floats
+    shares: Floats
+    starts: NDArray[np.intp]
+    lists: NDArray[np.intp]
+
+
+def fit_ranker(examples: Examples, config: RankerConfig, most: float = np.inf) -> AdditiveRanker:
+    """Curves of the features, in units of the content blend.
+
+    Args:
+        examples: at least one list with a click and another candidate.
+        config: prior and penalties.
+        most: spread of the curves' sum over the spread of the blend within lists, at most; the curves
+            are scaled down to it, so that clicks cannot take a list off its topic.
+    """
+    blend_scale = _spread([scores[:, None] for scores in examples.blend])[0]
+    scales = _spread(examples.matrices)
+    columns = np.concatenate(examples.matrices).T
+    pairs = zip(examples.names, columns, strict=True)
+    centres = np.array([NEUTRAL.get(name, _centre(column)) for name, column in pairs])
+    design = _design(examples, blend_scale, centres, scales)
+    f, k = len(examples.names), len(KNOTS)
+    found = _minimise(design, f, k, config)
+    blend_weight, slopes, bends = found[0], found[1 : 1 + f], found[1 + f :].reshape(f, k)
+    curves = slopes[:, None] * np.array(KNOTS) + bends
+    ranker = AdditiveRanker.of(examples.names, centres, scales, curves * blend_scale / blend_weight)
+    sums = [ranker.parts(matrix, {}).sum(axis=1, keepdims=True) for matrix in examples.matrices]
+    spread = _spread(sums)[0] / blend_scale
+    return ranker if spread <= most else replace(ranker, values=ranker.values * most / spread)
+
+
+def gain_on_later(ranker: AdditiveRanker, later: Examples) -> float:
+    """Mean AUC with the curves less the mean AUC of the content blend alone."""
+    gains = []
+    for blend, matrix, labels in zip(later.blend, later.matrices, later.labels, strict=True):
+        with_curves = blend + ranker.parts(matrix, {}).sum(axis=1)
+        gains.append(auc(with_curves, labels) - auc(blend, labels))
+    return float(np.mean(gains))
+
+
+def _centre(column: Floats) -> float:
+    return float(np.nanmean(column)) if not np.isnan(column).all() else 0.0
+
+
+def _spread(matrices: Sequence[Floats]) -> Floats:
+    """Standard deviation of each column around its list's mean; 1 where it does not vary."""
+    centred = [m - _column_means(m) for m in matrices]
+    together = np.concatenate(centred)
+    counted = np.maximum((~np.isnan(together)).sum(axis=0), 1)
+    spread = np.sqrt(np.nansum(together**2, axis=0) / counted)
+    return np.where(spread > 1e-9, spread, 1.0)
+
+
+def _column_means(matrix: Floats) -> Floats:
+    counted = np.maximum((~np.isnan(matrix)).sum(axis=0), 1)
+    return np.asarray(np.nansum(matrix, axis=0) / counted)
+
+
+def _design(examples: Examples, blend_scale: float, centres: Floats, scales: Floats) -> _Design:
+    blend = np.concatenate(examples.blend) / blend_scale
+    raw = (np.concatenate(examples.matrices) - centres) / scales
+    missing = np.isnan(raw)
+    clipped = np.where(missing, 0.0, np.clip(raw, KNOTS[0], KNOTS[-1]))
+    lengths = np.array([len(labels) for labels in examples.labels])
+    shares = np.concatenate([labels / labels.sum() for labels in examples.labels])
+    hats = np.where(missing[:, :, None], 0.0, _hats(clipped))
+    return _Design(
+        np.column_stack((blend, clipped)),
+        hats.reshape(len(blend), -1),
+        shares,
+        np.concatenate(([0], np.cumsum(lengths)[:-1])),
+        np.repeat(np.arange(len(lengths)), lengths),
+    )
+
+
+def _hats(values: Floats) -> Floats:
+    """(n, f, k) weights of linear interpolation between the knots."""
+    knots = np.array(KNOTS)
+    right = np.clip(np.searchsorted(knots, values, side="right"), 1, len(knots) - 1)
+    share = (values - knots[right - 1]) / (knots[right] - knots[right - 1])
+    found = np.zeros((*values.shape, len(knots)))
+    np.put_along_axis(found, right[..., None], share[..., None], axis=-1)
+    np.put_along_axis(found, (right - 1)[..., None], (1.0 - share)[..., None], axis=-1)
+    return found
+
+
+def _minimise(design: _Design, f: int, k: int, config: RankerConfig) -> Floats:
+    """(1 + f + f k,) weight of the blend, slopes and bends that explain the clicks best."""
+    table = np.hstack((design.columns, design.hats))
+    prior = np.zeros(table.shape[1])
+    prior[0] = config.prior
+    penalty = np.full(table.shape[1], config.curve_shrinkage)
+    penalty[: 1 + f] = config.shrinkage
+    count = len(design.starts)
+
+    def loss(weights: Floats) -> tuple[float, Floats]:
+        scores = table @ weights
+        scores -= np.maximum.reduceat(scores, design.starts)[design.lists]
+        masses = np.exp(scores)
+        totals = np.add.reduceat(masses, design.starts)[design.lists]
+        gain = design.shares @ (scores - np.log(totals))
+        slope = table.T @ (design.shares - masses / totals)
+        off = weights - prior
+        return float(-gain / count + penalty @ off**2), -slope / count + 2.0 * penalty * off
+
+    bounds = [(_LEAST_BLEND, None)] + [(None, None)] * (table.shape[1] - 1)
+    found = minimize(loss, prior, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 300})
+    return np.asarray(found.x, dtype=np.float64)
