@@ -1,11 +1,9 @@
 """``recsys store``: export, dump, restore and forget, on a real store that another process writes."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -330,15 +328,3 @@ def test_a_restore_onto_a_full_disk_leaves_nothing(url: str, tmp_path: Path, cap
     assert (done.returncode, "Traceback" in done.stderr) == (1, False), done.stderr
     assert "check that the disk has space" in done.stderr
     assert recsys(capsys, *args).code == 0
-
-
-def test_a_reader_of_an_output_never_finds_it_missing(url: str, tmp_path: Path, capsys: Capture) -> None:
-    out = tmp_path / "d"
-    args = [sys.executable, "-m", "training.cli", "store", "dump", "--store", url, "--out", str(out)]
-    subprocess.run(args, cwd=ROOT, check=True, capture_output=True)
-    with subprocess.Popen(args, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as again:
-        inode = os.stat(out).st_ino
-        while again.poll() is None:
-            assert (out / DUMP_MANIFEST).is_file()
-            time.sleep(0)
-    assert (again.returncode, os.stat(out).st_ino != inode) == (0, True)
