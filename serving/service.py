@@ -269,7 +269,7 @@ class Service:
         """Erase a user from the store and the live state."""
         self._exposures = [e for e in self._exposures if e.user_id != user_id]
         self.served.state.histories.forget(reader_key(f"u:{user_id}"))
-        return await asyncio.to_thread(self.store.forget, user_id)
+        return sum(await asyncio.to_thread(self.store.forget, user_id))
 
     def expose(self, exposures: Sequence[Exposure]) -> None:
         """Queue served lists for the log; never waits, losses are counted."""

@@ -1,6 +1,7 @@
 """Doubles that are wrong on purpose: each contract suite must be seen red against one of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 
 import numpy as np
@@ -8,7 +9,9 @@ from numpy.typing import NDArray
 
 from recsys.index import ExactIndex
 from recsys.schemas import Article, Event
+from recsys.store import Contents, Erased
 from recsys.store.sqlite import SqliteStore
+from recsys.store.sqlite_contents import SqliteSnapshot
 
 
 class ForgetfulStore(SqliteStore):
@@ -26,6 +29,35 @@ class ForgetfulStore(SqliteStore):
         """Wrong: the first receipt is not kept as the date of an undated article."""
         super().put_articles(articles, at)
         return list(articles)
+
+
+class HastyStore(SqliteStore):
+    """Backs up without a moment, restores row by row, and forgets half."""
+
+    @contextmanager
+    def snapshot(self) -> Iterator[SqliteSnapshot]:
+        """Wrong: every table is read as it is by then, and events in the order of their ids."""
+        snapshot = SqliteSnapshot(self._reader, self.path)
+        snapshot.events_by_time = lambda since=None: iter(  # type: ignore[method-assign]
+            sorted((event for _, event in snapshot.events()), key=lambda event: event.event_id)
+        )
+        yield snapshot
+
+    def restore(self, contents: Contents) -> None:
+        """Wrong: into anything, under new numbers, and what came before a failure stays."""
+        self.append_events([event for _, event in contents.events()])
+        for _, _, at, article in contents.articles():
+            if article is not None:
+                self.put_articles([article], at)
+        self.append_exposures(list(contents.exposures()))
+        for _, rules in contents.rules():
+            self.put_rules(rules, None)
+        self.put_vectors(dict(contents.vectors()))
+
+    def forget(self, user_id: str) -> Erased:
+        """Wrong: served lists stay."""
+        erased = self._write("erase", lambda c: c.execute("DELETE FROM events WHERE user_id = ?", (user_id,)))
+        return Erased(erased.rowcount, 0)
 
 
 class LateFilterIndex(ExactIndex):

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from recsys.store import open_store
 from serving.guard import user_token
+from tests.builders import NOW, article, event
 from tests.conftest import Newsroom, copy_models
 from tests.serving.server import SECRET, Server
 from tests.training.command import recsys
@@ -55,13 +57,14 @@ def test_every_command_that_is_named_exists_with_its_flags(
     page: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = page.read_text(encoding="utf-8").replace("\\\n", " ")
-    for call in re.findall(r"recsys ((?:import |models )?[a-z]+)((?: +[^`\n|;]*)?)", text):
+    for call in re.findall(r"recsys ((?:import |models |store )?[a-z]+)((?: +[^`\n|;]*)?)", text):
         command, rest = call[0].split(), call[1]
         flags = re.findall(r"(?<!\S)(--[a-z][a-z-]*)", rest)
         if (
             not flags
             and len(command) == 1
-            and command[0] not in ("import", "validate", "train", "evaluate", "serve", "doctor", "simulate")
+            and command[0]
+            not in ("import", "store", "validate", "train", "evaluate", "serve", "doctor", "simulate")
         ):
             continue
         help_text = recsys(capsys, *command, "--help").out
@@ -83,6 +86,18 @@ def test_the_map_in_the_docs_is_the_one_that_runs(tmp_path: Path) -> None:
     (tmp_path / "map.toml").write_text(block)
     assert set(read_map(tmp_path / "map.toml")) == {"articles", "events"}
     assert block.strip() in blocks(ROOT / "docs" / "data.md", "bash")[0]
+
+
+def test_operations_examples_run_as_written(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path}/site.db")
+    store.put_articles([article("a1"), article("a2")], NOW)
+    events = [event(f"e{i}", "a1").model_copy(update={"user_id": "user-1"}) for i in range(3)]
+    store.append_events([*events, event("other", "a2")])
+    store.close()
+    (block,) = blocks(ROOT / "docs" / "operations.md", "bash")
+    told = run(block, tmp_path).stdout
+    assert "3 events and 0 served lists erased" in told
+    assert {"data", "backup", "restored.db"} <= {path.name for path in tmp_path.iterdir()}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from recsys.errors import RecsysError
-from training import cli_data, cli_models
+from training import cli_data, cli_models, cli_store
 
 app = typer.Typer(
     name="recsys",
@@ -19,6 +19,7 @@ app = typer.Typer(
 )
 app.add_typer(cli_data.import_app, name="import")
 app.add_typer(cli_models.models_app, name="models")
+app.add_typer(cli_store.store_app, name="store")
 for command in (
     cli_data.validate,
     cli_data.simulate,

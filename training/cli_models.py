@@ -70,8 +70,8 @@ def _data_or_store(data: Path | None, store: str | None, models: Path) -> Path:
     from training.export import export_store
 
     target = models / "cache" / "store-export"
-    with console.progress("rows from the store"):
-        export_store(open_store(store or ""), target)
+    with console.progress("rows from the store") as step:
+        export_store(open_store(store or "", create=False), target, progress=step)
     return target
 
 
@@ -243,7 +243,7 @@ def doctor(
         _check(table, wrong, "bundle in service", lambda: open_bundle(
             Registry(models).path(Registry(models).require_current())).version)  # fmt: skip
     if store is not None:
-        _check(table, wrong, "store", lambda: f"{open_store(store).last_event_seq():,} events")
+        _check(table, wrong, "store", lambda: f"{open_store(store, create=False).last_event_seq():,} events")
     console.wide.print(table)
     if wrong:
         raise DataError("; ".join(wrong))

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,16 @@ import pyarrow.parquet as pq
 
 from recsys.errors import DataError, UsageError
 from recsys.schemas import Article, Event, Exposure, Row
+from training.swapping import put_in_place
 
 TABLES = ("articles", "events", "exposures")
 MARKER = "import.json"
 REJECTED = "rejected.jsonl"
+# outputs written before the marker named its maker
+_ANY = "any"
 _PART_ROWS = 100_000
+# rows as Python objects take ten times what they take as columns
+_BUFFER_ROWS = 5_000
 _TIME = pa.timestamp("us", tz="UTC")
 _ITEM = pa.struct(
     [
@@ -51,6 +57,7 @@ class TableWriter:
         self._folder, self._schema = folder / table, schema_of(table)
         self.count = 0
         self._buffer: list[dict[str, Any]] = []
+        self._columns: list[pa.Table] = []
         self._written = 0
         self._opened: tuple[int, pa.Table] | None = None
         self._folder.mkdir(parents=True)
@@ -59,29 +66,40 @@ class TableWriter:
         """Append; returns the number of the row."""
         self._buffer.append(row.model_dump())
         self.count += 1
-        if len(self._buffer) >= _PART_ROWS:
+        if len(self._buffer) >= _BUFFER_ROWS:
+            self._pack()
+        if self.count - self._written >= _PART_ROWS:
             self.flush()
         return self.count - 1
 
     def read_back(self, number: int) -> dict[str, Any]:
         """A row that was added earlier."""
-        if number >= self._written:
-            return self._buffer[number - self._written]
-        part = number // _PART_ROWS
-        if self._opened is None or self._opened[0] != part:
-            self._opened = (part, pq.read_table(self._part(part)))
-        return self._opened[1].slice(number % _PART_ROWS, 1).to_pylist()[0]  # type: ignore[no-any-return]
+        if number < self._written:
+            part = number // _PART_ROWS
+            if self._opened is None or self._opened[0] != part:
+                self._opened = (part, pq.read_table(self._part(part)))
+            return _row(self._opened[1], number % _PART_ROWS)
+        batch, place = divmod(number - self._written, _BUFFER_ROWS)
+        return _row(self._columns[batch], place) if batch < len(self._columns) else self._buffer[place]
 
     def _part(self, number: int) -> Path:
         return self._folder / f"part-{number:05d}.parquet"
 
+    def _pack(self) -> None:
+        self._columns.append(pa.Table.from_pylist(self._buffer, schema=self._schema))
+        self._buffer = []
+
     def flush(self) -> None:
         """Write what is buffered; an empty table gets one empty part."""
-        if self._buffer or self._written == 0:
-            table = pa.Table.from_pylist(self._buffer, schema=self._schema)
-            pq.write_table(table, self._part(self._written // _PART_ROWS), compression="zstd")
-            self._written += len(self._buffer)
-            self._buffer = []
+        if self.count > self._written or self._written == 0:
+            self._pack()
+            part = self._part(self._written // _PART_ROWS)
+            pq.write_table(pa.concat_tables(self._columns), part, compression="zstd")
+            self._written, self._columns = self.count, []
+
+
+def _row(table: pa.Table, number: int) -> dict[str, Any]:
+    return table.slice(number, 1).to_pylist()[0]  # type: ignore[no-any-return]
 
 
 class Refusals:
@@ -121,15 +139,17 @@ class DatasetWriter:
     Args:
         out: target folder; replaced if it is an earlier output, refused if it is something else.
         strict: the first refused row stops.
+        made_by: what writes; an output of something else is not replaced.
 
     Raises:
         UsageError: ``out`` holds something that is not an earlier output.
+        DataError: the disk is full or the place cannot be written; an earlier output stays.
     """
 
-    def __init__(self, out: Path, strict: bool = False) -> None:
-        if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / MARKER).is_file())):
+    def __init__(self, out: Path, strict: bool = False, made_by: str = "import") -> None:
+        if out.exists() and (not out.is_dir() or (any(out.iterdir()) and _maker(out) not in (made_by, _ANY))):
             raise UsageError(f"{out} holds something else than an earlier output; choose another folder")
-        self.out = out
+        self.out, self._made_by = out, made_by
         self._aside = out.with_name(f".{out.name}.{os.getpid()}.partial")
         shutil.rmtree(self._aside, ignore_errors=True)
         try:
@@ -149,26 +169,42 @@ class DatasetWriter:
         for table in self.tables.values():
             table.flush()
         self.refusals.close()
-        self.write_json(MARKER, report)
-        if self.out.exists():
-            old = self.out.with_name(f".{self.out.name}.{os.getpid()}.old")
-            self.out.rename(old)
-            self._aside.rename(self.out)
-            shutil.rmtree(old)
-        else:
-            self._aside.rename(self.out)
+        self.write_json(MARKER, {"made_by": self._made_by, **report})
+        put_in_place(self._aside, self.out)
 
     def abandon(self) -> None:
         """Leave no trace; an earlier output stays as it was."""
-        self.refusals.close()
+        with suppress(OSError):
+            self.refusals.close()
         shutil.rmtree(self._aside, ignore_errors=True)
 
     def __enter__(self) -> "DatasetWriter":
         return self
 
-    def __exit__(self, kind: object, *_: object) -> None:
-        if kind is not None:
-            self.abandon()
+    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
+        if error is None:
+            return
+        self.abandon()
+        # an error of a source names a file elsewhere
+        place = error.filename if isinstance(error, OSError) else None
+        if isinstance(error, OSError) and (place is None or Path(str(place)).is_relative_to(self._aside)):
+            raise cannot_write(self.out, error) from error
+
+
+def cannot_write(out: Path, error: OSError) -> DataError:
+    """The disk is full or the place is closed, in words."""
+    return DataError(
+        f"cannot write {out}: {error.strerror or error}; free space or choose another folder, then run the "
+        "same command again; an earlier output is as it was"
+    )
+
+
+def _maker(out: Path) -> str | None:
+    """What wrote an earlier output; None where there is none."""
+    try:
+        return str(json.loads((out / MARKER).read_text(encoding="utf-8")).get("made_by", _ANY))
+    except (OSError, ValueError, AttributeError):
+        return None
 
 
 def _json_default(value: Any) -> Any:

@@ -1,18 +1,27 @@
 """What every store does, whatever it is made of."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recsys.errors import StoreError
 from recsys.schemas import Article, Event, Exposure
+from recsys.store.contents import Contents, Snapshot
 
 
 class ConflictError(StoreError):
     """Somebody else changed the thing in the meantime."""
+
+
+class Erased(NamedTuple):
+    """How many rows of a user were erased."""
+
+    events: int
+    exposures: int
 
 
 class Store(Protocol):
@@ -74,8 +83,20 @@ class Store(Protocol):
             ConflictError: ``expected_version`` is not the one that stands.
         """
 
-    def forget(self, user_id: str) -> int:
-        """Erase a user's events and exposures; returns how many rows."""
+    def forget(self, user_id: str) -> Erased:
+        """Erase a user's events and exposures for good; returns how many rows."""
+
+    def snapshot(self) -> AbstractContextManager[Snapshot]:
+        """Everything as it stands at this moment, while others go on writing."""
+
+    def restore(self, contents: Contents) -> None:
+        """Fill this store, which is empty, with everything: all of it or nothing.
+
+        Sequence numbers and versions are kept, so whoever follows the store goes on where they were.
+
+        Raises:
+            NotEmptyError: it holds something; nothing is changed.
+        """
 
     def data_version(self) -> int:
         """Changes when another connection committed."""

@@ -4,77 +4,55 @@ import json
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from contextlib import AbstractContextManager, closing, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.errors import StoreError
+from recsys.errors import StoreError, UsageError
 from recsys.schemas import Article, Event, Exposure
-from recsys.store.protocol import ConflictError
-
-SCHEMA_VERSION = 1
-_SCHEMA = """
-CREATE TABLE events (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, event_id TEXT NOT NULL UNIQUE, type TEXT NOT NULL,
-    ts INTEGER NOT NULL, article_id TEXT NOT NULL, user_id TEXT, session_id TEXT, request_id TEXT,
-    list_id TEXT, surface TEXT, position INTEGER, context_article_id TEXT, value REAL, site TEXT);
-CREATE INDEX events_ts ON events (ts);
-CREATE INDEX events_user ON events (user_id) WHERE user_id IS NOT NULL;
-CREATE TABLE exposures (
-    request_id TEXT NOT NULL, surface TEXT NOT NULL, ts INTEGER NOT NULL, user_id TEXT, json TEXT NOT NULL,
-    PRIMARY KEY (request_id, surface)) WITHOUT ROWID;
-CREATE INDEX exposures_ts ON exposures (ts);
-CREATE TABLE articles (
-    article_id TEXT PRIMARY KEY, seq INTEGER NOT NULL UNIQUE, at INTEGER NOT NULL, json TEXT);
-CREATE TABLE vectors (digest TEXT PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE rules (version INTEGER PRIMARY KEY, json TEXT NOT NULL);
-"""
-_EVENT_COLUMNS = (
-    "event_id, type, ts, article_id, user_id, session_id, request_id, list_id, surface, position, "
-    "context_article_id, value, site"
+from recsys.store.contents import Contents
+from recsys.store.protocol import ConflictError, Erased
+from recsys.store.sqlite_contents import SqliteSnapshot, fill, require_empty
+from recsys.store.sqlite_rows import (
+    EVENT_COLUMNS,
+    EVENT_PLACES,
+    SCHEMA,
+    SCHEMA_VERSION,
+    article_json,
+    article_of,
+    event_of,
+    event_row,
+    exposure_of,
+    exposure_row,
+    micros,
+    span,
+    told,
 )
-_EVENT_NAMES = tuple(_EVENT_COLUMNS.split(", "))
+
 _Result = TypeVar("_Result")
-
-
-def micros(value: datetime) -> int:
-    """Microseconds since 1970, exact."""
-    delta = value - datetime(1970, 1, 1, tzinfo=UTC)
-    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
-
-
-def _instant(value: int) -> datetime:
-    return datetime.fromtimestamp(value // 1_000_000, UTC).replace(microsecond=value % 1_000_000)
-
-
-def _event_row(event: Event) -> tuple[Any, ...]:
-    return tuple(micros(event.ts) if name == "ts" else getattr(event, name) for name in _EVENT_NAMES)
-
-
-def _event(values: Sequence[Any]) -> Event:
-    fields = dict(zip(_EVENT_NAMES, values, strict=True))
-    fields["ts"] = _instant(fields["ts"])
-    # our own rows were checked when they came in
-    return Event.model_construct(**fields)
 
 
 class SqliteStore:
     """See ``Store``.
 
     Args:
-        path: the file; its folder is made, the file too.
+        path: the file.
+        create: whether the file and its folder are made where they are missing.
 
     Raises:
+        UsageError: there is no store, and none should be made.
         StoreError: the place cannot be written, the file is no database, damaged or newer.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, create: bool = True) -> None:
         self.path = path
         self._lock = threading.RLock()
+        if not create:
+            _require_store(path)
         try:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -101,21 +79,14 @@ class SqliteStore:
                     "use the newer program that wrote it"
                 )
             if found == 0:
-                for statement in _SCHEMA.split(";"):
+                for statement in SCHEMA.split(";"):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
 
         self._write("prepare", create)
 
-    @contextmanager
-    def _told(self, doing: str) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.DatabaseError as error:
-            raise StoreError(
-                f"cannot {doing} the store {self.path}: {error}; check that the disk has space, that the "
-                "file may be written, and that it is a SQLite file ('recsys doctor' tells more)"
-            ) from error
+    def _told(self, doing: str) -> AbstractContextManager[None]:
+        return told(self.path, doing)
 
     def _write(self, doing: str, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
         with self._lock, self._told(doing):
@@ -143,13 +114,12 @@ class SqliteStore:
 
     def append_events(self, events: Sequence[Event]) -> list[int | None]:
         """See ``Store.append_events``."""
-        places = ", ".join("?" * len(_EVENT_NAMES))
-        insert = f"INSERT OR IGNORE INTO events ({_EVENT_COLUMNS}) VALUES ({places})"
+        insert = f"INSERT OR IGNORE INTO events ({EVENT_COLUMNS}) VALUES ({EVENT_PLACES})"
 
         def work(connection: sqlite3.Connection) -> list[int | None]:
             cursor = connection.cursor()
             return [
-                cursor.lastrowid if cursor.execute(insert, _event_row(event)).rowcount else None
+                cursor.lastrowid if cursor.execute(insert, event_row(event)).rowcount else None
                 for event in events
             ]
 
@@ -157,16 +127,16 @@ class SqliteStore:
 
     def events_after(self, seq: int, limit: int = 10_000) -> list[tuple[int, Event]]:
         """See ``Store.events_after``."""
-        query = f"SELECT seq, {_EVENT_COLUMNS} FROM events WHERE seq > ? ORDER BY seq LIMIT ?"
-        return [(row[0], _event(row[1:])) for row in self._read(query, (seq, limit))]
+        query = f"SELECT seq, {EVENT_COLUMNS} FROM events WHERE seq > ? ORDER BY seq LIMIT ?"
+        return [(row[0], event_of(row[1:])) for row in self._read(query, (seq, limit))]
 
     def iter_events(
         self, since: datetime | None = None, until: datetime | None = None, upto: int | None = None
     ) -> Iterator[Event]:
         """See ``Store.iter_events``."""
-        query = f"SELECT {_EVENT_COLUMNS} FROM events WHERE ts >= ? AND ts < ? AND seq <= ? ORDER BY ts, seq"
+        query = f"SELECT {EVENT_COLUMNS} FROM events WHERE ts >= ? AND ts < ? AND seq <= ? ORDER BY ts, seq"
         last = 2**62 if upto is None else upto
-        return map(_event, self._stream(query, (*_span(since, until), last)))
+        return map(event_of, self._stream(query, (*span(since, until), last)))
 
     def last_event_seq(self) -> int:
         """See ``Store.last_event_seq``."""
@@ -174,7 +144,7 @@ class SqliteStore:
 
     def append_exposures(self, exposures: Sequence[Exposure]) -> None:
         """See ``Store.append_exposures``."""
-        rows = [(e.request_id, e.surface, micros(e.ts), e.user_id, e.model_dump_json()) for e in exposures]
+        rows = [exposure_row(exposure) for exposure in exposures]
 
         def work(connection: sqlite3.Connection) -> None:
             connection.executemany("INSERT OR IGNORE INTO exposures VALUES (?, ?, ?, ?, ?)", rows)
@@ -186,7 +156,7 @@ class SqliteStore:
     ) -> Iterator[Exposure]:
         """See ``Store.iter_exposures``."""
         query = "SELECT json FROM exposures WHERE ts >= ? AND ts < ? ORDER BY ts, request_id, surface"
-        return (Exposure.model_validate_json(row[0]) for row in self._stream(query, _span(since, until)))
+        return (exposure_of(row[0]) for row in self._stream(query, span(since, until)))
 
     def put_articles(self, articles: Sequence[Article], at: datetime) -> list[Article]:
         """See ``Store.put_articles``."""
@@ -219,7 +189,7 @@ class SqliteStore:
     def articles_after(self, seq: int, limit: int = 10_000) -> list[tuple[int, str, Article | None]]:
         """See ``Store.articles_after``."""
         query = "SELECT seq, article_id, json FROM articles WHERE seq > ? ORDER BY seq LIMIT ?"
-        return [(s, i, None if j is None else _article(j)) for s, i, j in self._read(query, (seq, limit))]
+        return [(s, i, None if j is None else article_of(j)) for s, i, j in self._read(query, (seq, limit))]
 
     def put_vectors(self, vectors: Mapping[str, NDArray[np.float32]]) -> None:
         """See ``Store.put_vectors``."""
@@ -259,15 +229,39 @@ class SqliteStore:
 
         return self._write("write rules to", work)
 
-    def forget(self, user_id: str) -> int:
-        """See ``Store.forget``."""
+    def forget(self, user_id: str) -> Erased:
+        """See ``Store.forget``; what the rows said is overwritten with zeros."""
 
-        def work(connection: sqlite3.Connection) -> int:
+        def work(connection: sqlite3.Connection) -> Erased:
+            connection.execute("PRAGMA secure_delete=ON")
             events = connection.execute("DELETE FROM events WHERE user_id = ?", (user_id,)).rowcount
             lists = connection.execute("DELETE FROM exposures WHERE user_id = ?", (user_id,)).rowcount
-            return events + lists
+            return Erased(events, lists)
 
         return self._write("erase a user in", work)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[SqliteSnapshot]:
+        """See ``Store.snapshot``: one read transaction; the write-ahead file grows until it ends."""
+        with self._told("read"):
+            connection = self._connect()
+        try:
+            with self._told("read"):
+                connection.execute("BEGIN")
+                # the moment is that of the first read
+                connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            yield SqliteSnapshot(connection, self.path)
+        finally:
+            connection.close()
+
+    def restore(self, contents: Contents) -> None:
+        """See ``Store.restore``."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            require_empty(connection, self.path)
+            fill(connection, contents)
+
+        self._write("restore", work)
 
     def data_version(self) -> int:
         """See ``Store.data_version``; the reader's own connection never commits."""
@@ -280,17 +274,22 @@ class SqliteStore:
             self._reader.close()
 
 
-def _span(since: datetime | None, until: datetime | None) -> tuple[int, int]:
-    return (-(2**62) if since is None else micros(since), 2**62 if until is None else micros(until))
-
-
-def _article(text: str) -> Article:
-    return Article.model_validate_json(text)
+def _require_store(path: str) -> None:
+    hint = "check the path; 'recsys serve' and 'recsys store restore' make a store"
+    if not Path(path).is_file():
+        raise UsageError(f"there is no store {path}; {hint}")
+    with (
+        told(path, "open"),
+        closing(sqlite3.connect(f"{Path(path).resolve().as_uri()}?mode=ro", uri=True)) as db,
+    ):
+        found = db.execute("PRAGMA user_version").fetchone()[0]
+    if found == 0:
+        raise UsageError(f"the file {path} holds no store; {hint}")
 
 
 def _standing(connection: sqlite3.Connection, article_id: str) -> Article | None:
     row = connection.execute("SELECT json FROM articles WHERE article_id = ?", (article_id,)).fetchone()
-    return None if row is None or row[0] is None else _article(row[0])
+    return None if row is None or row[0] is None else article_of(row[0])
 
 
 def _put_article(connection: sqlite3.Connection, article: Article, at: datetime) -> Article:
@@ -298,7 +297,7 @@ def _put_article(connection: sqlite3.Connection, article: Article, at: datetime)
         standing = _standing(connection, article.article_id)
         first = standing.published_at if standing is not None else None
         article = article.model_copy(update={"published_at": first or at})
-    _upsert(connection, article.article_id, at, article.model_dump_json(exclude_defaults=True))
+    _upsert(connection, article.article_id, at, article_json(article))
     return article
 
 

@@ -91,7 +91,8 @@ def a_forgotten_user_leaves_no_row(store: Store) -> None:
     mine = event("mine", "a").model_copy(update={"user_id": "u", "session_id": None})
     store.append_events([mine, event("other", "a", "u")])
     store.append_exposures([Exposure(request_id="r", surface="for_you", ts=NOW, user_id="u", items=[])])
-    assert store.forget("u") == 2
+    assert store.forget("u") == (1, 1)
+    assert store.forget("u") == (0, 0)
     assert [found.event_id for _, found in store.events_after(0)] == ["other"]
     assert list(store.iter_exposures()) == []
 

@@ -197,9 +197,10 @@ def test_a_wrong_call_ends_with_two(capsys: Capture) -> None:
 
 COMMANDS = ("import mind", "import table", "validate", "train", "evaluate", "serve", "simulate", "doctor")
 REGISTRY = ("models list", "models show", "models verify", "models promote", "models rollback")
+STORE = ("store export", "store dump", "store restore", "store forget")
 
 
-@pytest.mark.parametrize("command", COMMANDS + REGISTRY)
+@pytest.mark.parametrize("command", COMMANDS + REGISTRY + STORE)
 def test_every_command_explains_itself_with_an_example(command: str, capsys: Capture) -> None:
     answer = recsys(capsys, *command.split(), "--help")
     assert answer.code == 0

@@ -1,0 +1,96 @@
+"""Rows of the SQLite store: its schema, and how rows become events, lists and articles."""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from recsys.errors import StoreError
+from recsys.schemas import Article, Event, Exposure
+
+SCHEMA_VERSION = 1
+SCHEMA = """
+CREATE TABLE events (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, event_id TEXT NOT NULL UNIQUE, type TEXT NOT NULL,
+    ts INTEGER NOT NULL, article_id TEXT NOT NULL, user_id TEXT, session_id TEXT, request_id TEXT,
+    list_id TEXT, surface TEXT, position INTEGER, context_article_id TEXT, value REAL, site TEXT);
+CREATE INDEX events_ts ON events (ts);
+CREATE INDEX events_user ON events (user_id) WHERE user_id IS NOT NULL;
+CREATE TABLE exposures (
+    request_id TEXT NOT NULL, surface TEXT NOT NULL, ts INTEGER NOT NULL, user_id TEXT, json TEXT NOT NULL,
+    PRIMARY KEY (request_id, surface)) WITHOUT ROWID;
+CREATE INDEX exposures_ts ON exposures (ts);
+CREATE TABLE articles (
+    article_id TEXT PRIMARY KEY, seq INTEGER NOT NULL UNIQUE, at INTEGER NOT NULL, json TEXT);
+CREATE TABLE vectors (digest TEXT PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE rules (version INTEGER PRIMARY KEY, json TEXT NOT NULL);
+"""
+EVENT_COLUMNS = (
+    "event_id, type, ts, article_id, user_id, session_id, request_id, list_id, surface, position, "
+    "context_article_id, value, site"
+)
+_EVENT_NAMES = tuple(EVENT_COLUMNS.split(", "))
+EVENT_PLACES = ", ".join("?" * len(_EVENT_NAMES))
+
+
+@contextmanager
+def told(path: str, doing: str) -> Iterator[None]:
+    """What SQLite says, as an error that names the file and the next step."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise StoreError(
+            f"cannot {doing} the store {path}: {error}; check that the disk has space, that the "
+            "file may be written, and that it is a SQLite file ('recsys doctor' tells more)"
+        ) from error
+
+
+def micros(value: datetime) -> int:
+    """Microseconds since 1970, exact."""
+    delta = value - datetime(1970, 1, 1, tzinfo=UTC)
+    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+
+
+def instant(value: int) -> datetime:
+    """The time of ``micros``."""
+    return datetime.fromtimestamp(value // 1_000_000, UTC).replace(microsecond=value % 1_000_000)
+
+
+def span(since: datetime | None, until: datetime | None) -> tuple[int, int]:
+    """A half-open span in microseconds; an open end lies beyond every time."""
+    return (-(2**62) if since is None else micros(since), 2**62 if until is None else micros(until))
+
+
+def event_row(event: Event) -> tuple[Any, ...]:
+    """Values in the order of ``EVENT_COLUMNS``."""
+    return tuple(micros(event.ts) if name == "ts" else getattr(event, name) for name in _EVENT_NAMES)
+
+
+def event_of(values: Sequence[Any]) -> Event:
+    """The event of an ``event_row``."""
+    fields = dict(zip(_EVENT_NAMES, values, strict=True))
+    fields["ts"] = instant(fields["ts"])
+    # our own rows were checked when they came in
+    return Event.model_construct(**fields)
+
+
+def exposure_row(exposure: Exposure) -> tuple[str, str, int, str | None, str]:
+    """Values in the order of the table."""
+    key = (exposure.request_id, exposure.surface)
+    return (*key, micros(exposure.ts), exposure.user_id, exposure.model_dump_json())
+
+
+def exposure_of(text: str) -> Exposure:
+    """The served list of a row's JSON."""
+    return Exposure.model_validate_json(text)
+
+
+def article_json(article: Article) -> str:
+    """What a row keeps of an article."""
+    return article.model_dump_json(exclude_defaults=True)
+
+
+def article_of(text: str) -> Article:
+    """The article of ``article_json``."""
+    return Article.model_validate_json(text)
