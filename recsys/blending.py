@@ -16,6 +16,7 @@ _Part = Callable[[State, Rows, Moment, SurfaceConfig], Floats]
 _PARTS: dict[str, _Part] = {
     "similarity": lambda s, rows, m, c: features.similarity(s, rows, m.context),
     "interests": lambda s, rows, m, c: features.interests(s, rows, m.reader),
+    "covisited": lambda s, rows, m, c: features.covisited(s, rows, m.context, m.reader),
     "section": lambda s, rows, m, c: features.section_match(s, rows, m.context, m.reader),
     "popularity": lambda s, rows, m, c: features.popularity(s, rows, m.count_at, c.half_life_hours),
     "ctr": lambda s, rows, m, c: features.click_rate(s, rows, m.count_at),
@@ -80,11 +81,15 @@ def rank(
 
 
 def _add_off_topic(columns: list[Floats], names: list[str], weights: Weights, floor: float) -> None:
+    """Below a similarity an article is off the topic, unless readers often open the two together."""
     if not weights.off_topic or "similarity" not in names:
         return
     similarity = columns[names.index("similarity")] / weights.similarity
     if similarity.any():
-        columns.append(np.asarray(weights.off_topic * (similarity < floor), dtype=np.float64))
+        off = similarity < floor
+        if "covisited" in names:
+            off &= columns[names.index("covisited")] < 0.5 * weights.covisited
+        columns.append(np.asarray(weights.off_topic * off, dtype=np.float64))
         names.append("off_topic")
 
 

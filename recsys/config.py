@@ -104,6 +104,7 @@ class Weights(Section):
 
     similarity: Weight = 0.0
     interests: Weight = 0.0
+    covisited: Weight = 0.0
     section: Weight = 0.0
     popularity: Weight = 0.0
     ctr: Weight = 0.0
@@ -129,7 +130,9 @@ class SurfaceConfig(Section):
 
 
 def _related() -> SurfaceConfig:
-    weights = Weights(similarity=1.0, section=0.05, popularity=0.12, freshness=0.08, off_topic=-1.0)
+    weights = Weights(
+        similarity=1.0, covisited=0.5, section=0.05, popularity=0.12, freshness=0.08, off_topic=-1.0
+    )
     return SurfaceConfig(
         title="You May Also Like", weights=weights, min_similarity=0.15, diversity=0.1, learned_share=0.1
     )
@@ -149,7 +152,7 @@ def _must_reads() -> SurfaceConfig:
 
 
 def _for_you() -> SurfaceConfig:
-    weights = Weights(interests=1.0, section=0.03, popularity=0.06, freshness=0.08)
+    weights = Weights(interests=1.0, covisited=0.3, section=0.03, popularity=0.06, freshness=0.08)
     return SurfaceConfig(title="For You", weights=weights, diversity=0.1)
 
 
@@ -171,12 +174,13 @@ class SurfacesConfig(Section):
 class CovisitationConfig(Section):
     """Articles read by the same readers."""
 
-    neighbours: Annotated[int, Field(ge=1, le=1000)] = 50
+    neighbours: Annotated[int, Field(ge=1, le=1000)] = 100
     reach: Annotated[int, Field(ge=1, le=200)] = 10
-    closeness: Annotated[float, Field(ge=0, le=5)] = 0.5
-    backward: Share = 0.7
+    closeness: Annotated[float, Field(ge=0, le=5)] = 1.0
+    backward: Share = 0.4
     shrinkage: Annotated[float, Field(ge=0)] = 2.0
-    popularity_balance: Share = 0.4
+    popularity_balance: Share = 0.0
+    half_at: Positive = 0.003
     past: Annotated[int, Field(ge=1, le=200)] = 30
     recency: Share = 0.95
     visit_gap_hours: Positive = 24.0
@@ -193,7 +197,6 @@ class RankerConfig(Section):
         "subsection_share",
         "section_affinity",
         "subsection_affinity",
-        "covisited",
         "section_ctr",
         "subsection_ctr",
         "ctr_4h",
@@ -225,6 +228,7 @@ class CandidatesConfig(Section):
     latest: Annotated[int, Field(ge=1, le=5000)] = 60
     priority: Annotated[int, Field(ge=1, le=5000)] = 60
     per_history: Annotated[int, Field(ge=1, le=1000)] = 25
+    covisited: Annotated[int, Field(ge=1, le=1000)] = 100
     rerank_pool: Annotated[int, Field(ge=10, le=1000)] = 50
 
 

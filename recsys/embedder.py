@@ -32,14 +32,17 @@ class Embedder(Protocol):
 
 
 def embedding_text(article: Article, body_chars: int = 500) -> str:
-    """Title, abstract and the start of the body, as one text.
+    """Title, abstract and the start of the body, as one text; empty where the title only repeats the id.
 
     Example:
         >>> embedding_text(Article(article_id="a", title="Rain again", abstract="More to come."))
         'Rain again. More to come.'
     """
     body = (article.body or "")[:body_chars]
-    parts = [part for part in (article.title, article.abstract, body) if part]
+    title = "" if article.title == article.article_id else article.title
+    parts = [part for part in (title, article.abstract, body) if part]
+    if not parts:
+        return ""
     return " ".join(part if part[-1] in ".!?…:" else f"{part}." for part in parts[:-1]) + (
         (" " if len(parts) > 1 else "") + parts[-1]
     )

@@ -200,19 +200,9 @@ def _share(view: _View, level: str) -> Floats:
     return np.where(offered == UNKNOWN, np.nan, shares)
 
 
-def _covisited(view: _View) -> Floats:
-    """Read by those who read the context article, or what this reader opened lately."""
-    context = view.moment.context
-    past = view.past if context is None else np.array([context], np.int32)
-    learned = view.state.learned.covisitation
-    if len(past) == 0 or len(learned.rows_) == 0:
-        return view.nothing
-    return np.asarray(np.log1p(100.0 * learned.scores(past, len(view.state.catalog))[view.rows]))
-
-
 # where a feature says nothing: a learned curve is 0 there, so that being new costs nothing
 NEUTRAL = {
-    **dict.fromkeys(("section_affinity", "subsection_affinity", "covisited"), 0.0),
+    **dict.fromkeys(("section_affinity", "subsection_affinity"), 0.0),
     **dict.fromkeys(("section_ctr", "subsection_ctr", "ctr_4h", "ctr_24h", "ctr_168h"), 0.0),
 }
 
@@ -225,13 +215,26 @@ LEARNED: dict[str, Callable[[_View], Floats]] = {
     "subsection_share": lambda v: _share(v, "subsection"),
     "section_affinity": lambda v: v.state.learned.sections.of(*v.groups("section")),
     "subsection_affinity": lambda v: v.state.learned.subsections.of(*v.groups("subsection")),
-    "covisited": _covisited,
     "section_ctr": lambda v: _log_lift(v.group_rates("section"), v.overall_rate),
     "subsection_ctr": lambda v: _log_lift(v.group_rates("subsection"), v.overall_rate),
     "ctr_4h": lambda v: v.own_lift(4.0),
     "ctr_24h": lambda v: v.own_lift(24.0),
     "ctr_168h": lambda v: v.own_lift(168.0),
 }
+
+
+def covisited(state: State, rows: Rows, context: int | None, reader: Reader | None) -> Floats:
+    """Read by those who read the context article or what the reader opened lately, 0 to 1.
+
+    The similarity saturates, so that among articles that are often read together the text decides.
+    """
+    past = reader.rows if reader is not None else np.zeros(0, np.int32)
+    past = past if context is None else np.array([context], np.int32)
+    learned = state.learned.covisitation
+    if len(past) == 0 or len(learned.rows_) == 0:
+        return np.full(len(rows), np.nan)
+    found = learned.scores(past, len(state.catalog))[rows]
+    return np.asarray(found / (found + learned.config.half_at))
 
 
 def log_share(masses: Floats, highest: float) -> Floats:

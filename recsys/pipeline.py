@@ -35,7 +35,7 @@ _REASONS = {
     "priority": "Recommended by the editors",
     "interests_soft": "Close to what you read lately",
     "interests_recent": "Close to what you read lately",
-    "covisited": "Readers of this also read it",
+    "covisited": "Readers of the same articles read it",
     "ctr_4h": "Often chosen by readers",
     "ctr_24h": "Often chosen by readers",
     "ctr_168h": "Often chosen by readers",

@@ -59,6 +59,20 @@ def history_rows(state: State, eligibility: Eligibility, reader: Reader, n: int,
     return rows[eligibility.mask(state.catalog, rows)]
 
 
+def covisited_rows(state: State, eligibility: Eligibility, past: Rows, n: int) -> Rows:
+    """The ``n`` eligible articles most read with what was opened, most recent first."""
+    learned = state.learned.covisitation
+    if len(past) == 1:
+        rows = learned.of(int(past[0]))[0]
+    elif len(past) and len(learned.rows_):
+        scores = learned.scores(past, len(state.catalog))
+        rows = np.flatnonzero(scores > 0).astype(np.int32)
+        rows = rows[np.argsort(-scores[rows], kind="stable")]
+    else:
+        return _NONE
+    return np.asarray(rows[eligibility.mask(state.catalog, rows)][:n], dtype=np.int32)
+
+
 def generate(
     state: State, need: Need, eligibility: Eligibility, context: int | None, reader: Reader | None
 ) -> Candidates:
@@ -75,10 +89,13 @@ def generate(
     groups.append(("popular", popular_rows(state, eligibility, need.half_life_hours, count)))
     if need.surface == "related" and context is not None:
         groups.append(("similar", similar_rows(state, eligibility, context, max(config.similar, need.count))))
+        own = np.array([context], np.int32)
+        groups.append(("covisited", covisited_rows(state, eligibility, own, config.covisited)))
     if need.surface == "must_reads":
         wanted = max(need.count, config.priority)
         groups.append(("priority", eligibility.first(catalog, catalog.by_priority(), wanted)))
     if need.surface == "for_you" and reader is not None:
         rows = history_rows(state, eligibility, reader, 10, config.per_history)
         groups.append(("history", rows))
+        groups.append(("covisited", covisited_rows(state, eligibility, reader.rows, config.covisited)))
     return Candidates.union(groups)

@@ -157,7 +157,8 @@ class Service:
         """Vectors by article id, from the store's cache or computed now and kept there."""
         if self.embedder is None or not articles:
             return {}
-        texts = {article.article_id: embedding_text(article, body_chars) for article in articles}
+        written = {article.article_id: embedding_text(article, body_chars) for article in articles}
+        texts = {name: text for name, text in written.items() if text}
         digests = {name: text_digest(text, self.embedder.model_id) for name, text in texts.items()}
         known = self.store.get_vectors(list(digests.values()))
         missing = [name for name, digest in digests.items() if digest not in known]

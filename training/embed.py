@@ -155,12 +155,14 @@ def embed_cached(
     """Embed what the cache lacks, then give all vectors.
 
     Args:
-        texts: in any order; repeats are embedded once.
+        texts: in any order; repeats are embedded once, an empty one has a vector of zeros.
         embedder: identified by its ``model_id`` in the cache.
         cache: folder.
         progress: called with (done, to do) after every chunk.
         chunk: texts per shard; a run that is cut off loses at most one.
     """
+    written = np.array([bool(text) for text in texts], dtype=bool)
+    texts = [text for text in texts if text]
     digests = [text_digest(text, embedder.model_id) for text in texts]
     store = VectorCache(cache, embedder.model_id)
     missing = {digest: text for digest, text in zip(digests, texts, strict=True) if digest not in store}
@@ -170,4 +172,6 @@ def embed_cached(
         store.add([digest for digest, _ in part], embedder.embed([text for _, text in part]))
         if progress is not None:
             progress(start + len(part), len(todo))
-    return Embedded(store.get(digests, embedder.dimensions), len(todo), len(texts) - len(todo))
+    vectors = np.zeros((len(written), embedder.dimensions), dtype=np.float32)
+    vectors[written] = store.get(digests, embedder.dimensions)
+    return Embedded(vectors, len(todo), len(texts) - len(todo))
