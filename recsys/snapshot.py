@@ -1,6 +1,5 @@
 """A state as a bundle and back."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,23 +9,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from recsys.affinity import Affinity
 from recsys.bundle import Bundle, write_bundle
 from recsys.catalog import Catalog
 from recsys.config import Config, build_config
-from recsys.covisitation import Covisitation
 from recsys.errors import BundleError
 from recsys.features import LEARNED
 from recsys.index import ExactIndex, Neighbours
+from recsys.learned import Learned
 from recsys.popularity import Popularity
 from recsys.profile import Histories
-from recsys.ranker import AdditiveRanker
 from recsys.schemas import Article
-from recsys.state import Learned, State
+from recsys.state import State
 
 ARTICLES = "articles.parquet"
 CATALOG = "catalog.parquet"
-RANKERS = "rankers.json"
 _ROWS_AT_ONCE = 4096
 _COUNTS = ("openings", "impressions", "clicks", "engagement")
 
@@ -45,11 +41,8 @@ def write_state(
     counts = {f"count_{name}": array for name, array in state.popularity.state().items()}
     everyone = {f"history_{name}": array for name, array in state.histories.state().items()}
     rows = np.arange(len(state.catalog))
-    learned = state.learned
     arrays = {
-        "affinity_sections": learned.sections.lift_,
-        "affinity_subsections": learned.subsections.lift_,
-        **{f"covisited_{name}": array for name, array in learned.covisitation.state().items()},
+        **state.learned.arrays(),
         "vectors": state.index.take(rows),
         "neighbour_rows": state.neighbours.rows,
         "neighbour_cosines": state.neighbours.cosines,
@@ -69,8 +62,7 @@ def write_state(
     def write_files(folder: Path) -> None:
         pq.write_table(pa.table(columns), folder / CATALOG, compression="zstd")
         _write_articles(folder, articles)
-        rankers = {name: ranker.to_json() for name, ranker in learned.rankers.items()}
-        (folder / RANKERS).write_text(json.dumps(rankers, indent=1), encoding="utf-8")
+        state.learned.write_files(folder)
 
     return write_bundle(target, full, arrays, write_files)
 
@@ -118,7 +110,9 @@ def read_state(bundle: Bundle, overrides: Config | None = None) -> State:
         bundle.array("neighbour_rows", mapped=True), bundle.array("neighbour_cosines", mapped=True)
     )
     counts, histories = _popularity(bundle, config), _histories(bundle, config)
-    state = State(config, catalog, index, neighbours, counts, histories, _learned(bundle, config))
+    state = State(
+        config, catalog, index, neighbours, counts, histories, Learned.read(bundle, config, tuple(LEARNED))
+    )
     _check_sizes(bundle, state)
     return state
 
@@ -159,23 +153,6 @@ def _histories(bundle: Bundle, config: Config) -> Histories:
     histories = Histories(config.profile)
     histories.restore({name: bundle.array(f"history_{name}") for name in names})
     return histories
-
-
-def _learned(bundle: Bundle, config: Config) -> Learned:
-    covisitation = Covisitation(config.covisitation)
-    covisitation.restore(
-        bundle.array("covisited_rows", mapped=True), bundle.array("covisited_similarities", mapped=True)
-    )
-    try:
-        texts = json.loads((bundle.path / RANKERS).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BundleError(f"{bundle.path / RANKERS} cannot be read: {error}") from error
-    return Learned(
-        Affinity(bundle.array("affinity_sections")),
-        Affinity(bundle.array("affinity_subsections")),
-        covisitation,
-        {surface: AdditiveRanker.from_json(values, tuple(LEARNED)) for surface, values in texts.items()},
-    )
 
 
 def _check_sizes(bundle: Bundle, state: State) -> None:

@@ -4,46 +4,22 @@ A bundle gives the snapshot, the store's later rows give the tail; both go throu
 and ``apply_article``, so recovery, freshness and evaluation are one mechanism.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.affinity import Affinity
 from recsys.catalog import UNKNOWN, Catalog
 from recsys.config import Config
-from recsys.covisitation import Covisitation
 from recsys.index import ExactIndex, Neighbours
+from recsys.learned import Learned
 from recsys.popularity import EventBatch, Popularity
 from recsys.profile import Histories, reader_key
-from recsys.ranker import AdditiveRanker
 from recsys.schemas import EVENT_TYPES, Article, Event
 
 _CODES = {name: code for code, name in enumerate(EVENT_TYPES)}
 _OPENINGS = frozenset((_CODES["view"], _CODES["click"]))
 _HIDE = _CODES["hide"]
-
-
-@dataclass(frozen=True, slots=True)
-class Learned:
-    """What training found in the log; empty without one.
-
-    Attributes:
-        sections, subsections: which groups are read together.
-        covisitation: which articles are read together.
-        rankers: by surface.
-    """
-
-    sections: Affinity
-    subsections: Affinity
-    covisitation: Covisitation
-    rankers: Mapping[str, AdditiveRanker]
-
-    @classmethod
-    def nothing(cls, config: Config) -> "Learned":
-        """No log yet."""
-        return cls(Affinity(), Affinity(), Covisitation(config.covisitation), {})
 
 
 class State:

@@ -27,7 +27,7 @@ LAYERS = (
         "covisitation",
         "ranker",
     },
-    {"rules", "rules_editor", "state"},
+    {"rules", "rules_editor", "learned", "state"},
     {"features", "snapshot"},
     {"retrieval", "blending", "reranking", "page"},
     {"pipeline"},

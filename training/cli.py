@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from recsys.errors import RecsysError
-from training import cli_data, cli_models, cli_store
+from training import cli_data, cli_models, cli_serve, cli_store, cli_train
 
 app = typer.Typer(
     name="recsys",
@@ -23,12 +23,12 @@ app.add_typer(cli_store.store_app, name="store")
 for command in (
     cli_data.validate,
     cli_data.simulate,
-    cli_models.train,
-    cli_models.evaluate,
-    cli_models.serve,
+    cli_train.train,
+    cli_train.evaluate,
+    cli_serve.serve,
 ):
     app.command()(command)
-app.command()(cli_models.doctor)
+app.command()(cli_serve.doctor)
 
 
 def main() -> None:

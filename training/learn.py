@@ -12,11 +12,12 @@ from recsys.config import Config
 from recsys.covisitation import Covisitation, Trails
 from recsys.errors import ConfigError
 from recsys.features import LEARNED, learned_matrix
+from recsys.learned import Learned
 from recsys.pipeline import Funnel
 from recsys.profile import reader_key
 from recsys.ranker import AdditiveRanker
 from recsys.schemas import EVENT_TYPES, Exposure
-from recsys.state import Learned, State
+from recsys.state import State
 from training.fit_ranker import Examples, fit_ranker, gain_on_later
 from training.moments import Moments
 from training.readers import EventLog, read_events

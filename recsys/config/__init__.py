@@ -1,0 +1,41 @@
+"""Configuration of the engine: frozen models with their defaults, read from TOML.
+
+Units stand in the names (``half_life_hours``). An unknown key is an error that names it.
+"""
+
+from recsys.config.learning import RankerConfig, TrainConfig
+from recsys.config.loading import build_config, load_config
+from recsys.config.section import Section
+from recsys.config.signals import (
+    AgeCurveConfig,
+    CovisitationConfig,
+    EmbeddingConfig,
+    IndexConfig,
+    PopularityConfig,
+    ProfileConfig,
+)
+from recsys.config.site import AuthConfig, SensitivityRule, SiteConfig
+from recsys.config.surfaces import CandidatesConfig, SurfaceConfig, SurfacesConfig, Weights
+from recsys.config.whole import Config
+
+__all__ = [
+    "AgeCurveConfig",
+    "AuthConfig",
+    "CandidatesConfig",
+    "Config",
+    "CovisitationConfig",
+    "EmbeddingConfig",
+    "IndexConfig",
+    "PopularityConfig",
+    "ProfileConfig",
+    "RankerConfig",
+    "Section",
+    "SensitivityRule",
+    "SiteConfig",
+    "SurfaceConfig",
+    "SurfacesConfig",
+    "TrainConfig",
+    "Weights",
+    "build_config",
+    "load_config",
+]

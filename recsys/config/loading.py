@@ -1,0 +1,90 @@
+"""Read a configuration: TOML over the defaults, overrides over both."""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from recsys.config.whole import Config
+from recsys.errors import ConfigError
+
+
+def _places(error: ValidationError) -> str:
+    lines = []
+    for item in error.errors():
+        key = ".".join(str(step) for step in item["loc"])
+        rule = item["msg"].removeprefix("Value error, ")
+        if item["type"] == "extra_forbidden":
+            lines.append(f"{key}: unknown key; configs/default.toml lists every key")
+        elif isinstance(item["input"], Mapping):
+            lines.append(f"{key}: {rule}".removeprefix(": "))
+        else:
+            lines.append(f"{key} = {item['input']!r}: {rule}"[:300])
+    return "; ".join(lines)
+
+
+def build_config(values: Mapping[str, Any], origin: str) -> Config:
+    """A checked configuration.
+
+    Args:
+        values: nested mapping as TOML gives it; what is missing has its default.
+        origin: named in the error message.
+
+    Raises:
+        ConfigError: an unknown key or a bad value; the message names each.
+    """
+    try:
+        return Config.model_validate(_over(Config().model_dump(), values))
+    except ValidationError as error:
+        raise ConfigError(f"{origin}: {_places(error)}") from error
+
+
+def _over(defaults: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """``values`` over ``defaults``, section by section, so that one key can be given alone."""
+    merged = dict(defaults)
+    for key, value in values.items():
+        below = merged.get(key)
+        nested = isinstance(below, Mapping) and isinstance(value, Mapping)
+        merged[key] = _over(below, value) if nested else value  # type: ignore[arg-type]
+    return merged
+
+
+def load_config(path: Path | None, overrides: Sequence[str] = ()) -> Config:
+    """Read TOML, apply ``key.path=value`` overrides, check.
+
+    Args:
+        path: None takes the defaults.
+        overrides: values are TOML literals; a bare word is taken as a string.
+
+    Raises:
+        ConfigError: no such file, no TOML, an unknown key or a bad value.
+    """
+    values: dict[str, Any] = {}
+    if path is not None:
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(f"cannot read the config {path}: {error.strerror}") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path} is not TOML: {error}") from error
+    for override in overrides:
+        _apply(values, override)
+    return build_config(values, str(path) if path else "--set")
+
+
+def _apply(values: dict[str, Any], override: str) -> None:
+    key, equals, literal = override.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"--set {override!r}: write key.path=value, for instance train.seed=3")
+    try:
+        value = tomllib.loads(f"v = {literal}")["v"]
+    except tomllib.TOMLDecodeError:
+        value = literal.strip()
+    *parents, last = key.strip().split(".")
+    for parent in parents:
+        values = values.setdefault(parent, {})
+        if not isinstance(values, dict):
+            raise ConfigError(f"--set {override!r}: {parent} is a value, not a section")
+    values[last] = value

@@ -1,0 +1,67 @@
+"""The whole configuration."""
+
+import hashlib
+import json
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from recsys.config.learning import RankerConfig, TrainConfig
+from recsys.config.section import Section
+from recsys.config.signals import (
+    AgeCurveConfig,
+    CovisitationConfig,
+    EmbeddingConfig,
+    IndexConfig,
+    PopularityConfig,
+    ProfileConfig,
+)
+from recsys.config.site import AuthConfig, SensitivityRule, SiteConfig
+from recsys.config.surfaces import CandidatesConfig, SurfacesConfig
+from recsys.schemas import Surface
+
+
+class Config(Section):
+    """Everything; ``configs/default.toml`` shows each key with its default."""
+
+    embedding: EmbeddingConfig = EmbeddingConfig()
+    index: IndexConfig = IndexConfig()
+    popularity: PopularityConfig = PopularityConfig()
+    age_curve: AgeCurveConfig = AgeCurveConfig()
+    profile: ProfileConfig = ProfileConfig()
+    covisitation: CovisitationConfig = CovisitationConfig()
+    ranker: RankerConfig = RankerConfig()
+    candidates: CandidatesConfig = CandidatesConfig()
+    surfaces: SurfacesConfig = Field(default_factory=SurfacesConfig)
+    sensitivity: tuple[SensitivityRule, ...] = ()
+    site: SiteConfig = SiteConfig()
+    auth: AuthConfig = AuthConfig()
+    train: TrainConfig = TrainConfig()
+
+    @model_validator(mode="after")
+    def _surface_half_lives_exist(self) -> "Config":
+        for hours in (4.0, 24.0, 168.0):
+            name = f"ctr_{hours:.0f}h"
+            if name in self.ranker.features and hours not in self.popularity.ctr_half_lives_hours:
+                raise ValueError(
+                    f"ranker.features has {name!r}, popularity.ctr_half_lives_hours lacks {hours}; "
+                    "add it there or leave the feature out"
+                )
+        known = self.popularity.half_lives_hours
+        for surface in Surface.__args__:  # type: ignore[attr-defined]
+            wanted = self.surfaces.of(surface).half_life_hours
+            if wanted not in known:
+                raise ValueError(
+                    f"surfaces.{surface}.half_life_hours = {wanted} is none of "
+                    f"popularity.half_lives_hours = {list(known)}; add it there"
+                )
+        return self
+
+    def digest(self) -> str:
+        """Short hash of the effective configuration without keys."""
+        text = json.dumps(self.public_dict(), sort_keys=True)
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+    def public_dict(self) -> dict[str, Any]:
+        """The configuration as JSON values, without secrets."""
+        return self.model_dump(mode="json", exclude={"auth"})
