@@ -202,7 +202,7 @@ def _share(view: _View, level: str) -> Floats:
 
 # where a feature says nothing: a learned curve is 0 there, so that being new costs nothing
 NEUTRAL = {
-    **dict.fromkeys(("section_affinity", "subsection_affinity"), 0.0),
+    **dict.fromkeys(("section_affinity", "subsection_affinity", "topic_affinity"), 0.0),
     **dict.fromkeys(("section_ctr", "subsection_ctr", "ctr_4h", "ctr_24h", "ctr_168h"), 0.0),
 }
 
@@ -215,6 +215,7 @@ LEARNED: dict[str, Callable[[_View], Floats]] = {
     "subsection_share": lambda v: _share(v, "subsection"),
     "section_affinity": lambda v: v.state.learned.sections.of(*v.groups("section")),
     "subsection_affinity": lambda v: v.state.learned.subsections.of(*v.groups("subsection")),
+    "topic_affinity": lambda v: v.state.learned.topics.affinity(v.past, v.rows),
     "section_ctr": lambda v: _log_lift(v.group_rates("section"), v.overall_rate),
     "subsection_ctr": lambda v: _log_lift(v.group_rates("subsection"), v.overall_rate),
     "ctr_4h": lambda v: v.own_lift(4.0),

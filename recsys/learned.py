@@ -14,8 +14,10 @@ from recsys.config import Config
 from recsys.covisitation import Covisitation
 from recsys.errors import BundleError
 from recsys.ranker import AdditiveRanker
+from recsys.topics import Topics
 
 RANKERS = "rankers.json"
+TOPIC_ARRAYS = ("centre", "centroids", "sizes", "lifts", "codes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,18 +27,20 @@ class Learned:
     Attributes:
         sections, subsections: which groups are read together.
         covisitation: which articles are read together.
+        topics: groups of articles by meaning, and which of them are read together.
         rankers: by surface.
     """
 
     sections: Affinity
     subsections: Affinity
     covisitation: Covisitation
+    topics: Topics
     rankers: Mapping[str, AdditiveRanker]
 
     @classmethod
     def nothing(cls, config: Config) -> "Learned":
         """No log yet."""
-        return cls(Affinity(), Affinity(), Covisitation(config.covisitation), {})
+        return cls(Affinity(), Affinity(), Covisitation(config.covisitation), Topics(), {})
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """For the bundle, by name."""
@@ -44,6 +48,7 @@ class Learned:
             "affinity_sections": self.sections.lift_,
             "affinity_subsections": self.subsections.lift_,
             **{f"covisited_{name}": array for name, array in self.covisitation.state().items()},
+            **{f"topic_{name}": array for name, array in self.topics.state().items()},
         }
 
     def write_files(self, folder: Path) -> None:
@@ -75,5 +80,6 @@ class Learned:
             Affinity(bundle.array("affinity_sections")),
             Affinity(bundle.array("affinity_subsections")),
             covisitation,
+            Topics.restore({name: bundle.array(f"topic_{name}") for name in TOPIC_ARRAYS}),
             {surface: AdditiveRanker.from_json(values, features) for surface, values in texts.items()},
         )

@@ -63,6 +63,7 @@ class State:
         if vector is None:
             if self.index.has[row]:
                 self.index.remove(row)
+                self.learned.topics.place(row, None)
                 self.catalog.duplicate[row] = UNKNOWN
             return row
         known = self.index.take(np.array([row]))[0]
@@ -71,10 +72,15 @@ class State:
         return row
 
     def _place_vector(self, row: int, vector: NDArray[np.float32]) -> None:
-        self.index.add(row, vector)
+        self.add_vector(row, vector)
         cosines = self.index.cosines(vector)
         self.neighbours.insert(row, cosines, self.index.has[: len(cosines)])
         self._join_duplicates(row)
+
+    def add_vector(self, row: int, vector: NDArray[np.float32]) -> None:
+        """Set the vector of a row without looking for its neighbours."""
+        self.index.add(row, vector)
+        self.learned.topics.place(row, vector)
 
     def _join_duplicates(self, row: int) -> None:
         groups = self.catalog.duplicate

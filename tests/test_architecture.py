@@ -26,6 +26,7 @@ LAYERS = (
         "affinity",
         "covisitation",
         "ranker",
+        "topics",
     },
     {"rules", "rules_editor", "learned", "state"},
     {"features", "snapshot"},

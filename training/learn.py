@@ -19,6 +19,7 @@ from recsys.ranker import AdditiveRanker
 from recsys.schemas import EVENT_TYPES, Exposure
 from recsys.state import State
 from training.fit_ranker import Examples, fit_ranker, gain_on_later
+from training.fit_topics import fit_topics
 from training.moments import Moments
 from training.readers import EventLog, read_events
 
@@ -100,14 +101,17 @@ def _together(state: State, log: EventLog, exposures: Sequence[Exposure]) -> Lea
     state.popularity.resize(size)
     state.index.resize(size)
     starts = np.flatnonzero(np.diff(readers, prepend=readers[:1] - np.uint64(1)))
+    pasts = np.split(rows, starts)[1:]
     affinities = []
     for level in ("section", "subsection"):
         codes = getattr(state.catalog, level)
         groups = int(codes[:size].max(initial=-1)) + 1
-        affinities.append(Affinity().fit(np.split(codes[rows], starts)[1:], groups))
+        affinities.append(Affinity().fit((codes[past] for past in pasts), groups))
     trails = trails_of(rows, readers, ts, config)
     covisitation = Covisitation(config.covisitation).fit(trails, size)
-    return Learned(affinities[0], affinities[1], covisitation, {})
+    vectors = state.index.take(np.arange(size))
+    topics = fit_topics(vectors, pasts, config.topics, config.train.seed)
+    return Learned(affinities[0], affinities[1], covisitation, topics, {})
 
 
 def openings(

@@ -17,6 +17,7 @@ class RankerConfig(Section):
         "subsection_share",
         "section_affinity",
         "subsection_affinity",
+        "topic_affinity",
         "section_ctr",
         "subsection_ctr",
         "ctr_4h",
@@ -28,6 +29,15 @@ class RankerConfig(Section):
     curve_shrinkage: Annotated[float, Field(ge=0)] = 3.0
     min_lists: Annotated[int, Field(ge=1)] = 300
     max_lists: Annotated[int, Field(ge=1)] = 50_000
+
+
+class TopicsConfig(Section):
+    """Groupings of articles by meaning, and how readers move between the groups."""
+
+    groups: tuple[Annotated[int, Field(ge=2, le=1000)], ...] = (50, 100, 200)
+    repeats: Annotated[int, Field(ge=1, le=20)] = 4
+    articles_per_group: Annotated[int, Field(ge=1)] = 10
+    shrinkage: Positive = 20.0
 
 
 class TrainConfig(Section):
