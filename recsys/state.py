@@ -42,6 +42,7 @@ class State:
         self.learned = learned or Learned.nothing(config)
         self.popularity.resize(len(catalog))
         self.index.resize(len(catalog))
+        self.regroup()
 
     @classmethod
     def empty(cls, config: Config, dimensions: int) -> "State":
@@ -60,6 +61,7 @@ class State:
         """
         row = self.catalog.put(article)
         self._fit_rows()
+        self.regroup()
         if vector is None:
             if self.index.has[row]:
                 self.index.remove(row)
@@ -101,6 +103,13 @@ class State:
             self.index.resize(size)
             self.popularity.resize(size)
 
+    def regroup(self) -> None:
+        """Let the counts of sections follow the catalogue; costs nothing where it did not change."""
+        catalog, grouping = self.catalog, self.popularity.grouping
+        if grouping.seen != (catalog.version, len(catalog)):
+            self.popularity.regroup(*catalog.groups())
+            grouping.seen = (catalog.version, len(catalog))
+
     def apply_events(self, events: Sequence[Event], now: float) -> None:
         """Count events; a time later than ``now`` (unix seconds) is taken as ``now``."""
         if not events:
@@ -111,6 +120,7 @@ class State:
 
     def apply_batch(self, batch: EventBatch) -> None:
         """Count events that are arrays already."""
+        self.regroup()
         self.popularity.observe(batch)
         opened = np.isin(batch.types, tuple(_OPENINGS))
         for at in np.flatnonzero(opened).tolist():

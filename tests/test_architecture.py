@@ -18,6 +18,9 @@ LAYERS = (
     {"candidates", "config", "store", "bundle"},
     {
         "counters",
+        "distinct",
+        "grouping",
+        "replay",
         "embedder",
         "index",
         "catalog",
@@ -29,8 +32,8 @@ LAYERS = (
         "topics",
     },
     {"rules", "rules_editor", "learned", "state"},
-    {"features", "snapshot"},
-    {"retrieval", "blending", "reranking", "page"},
+    {"counted_features", "in_list", "features", "snapshot"},
+    {"retrieval", "blending", "reasons", "reranking", "page"},
     {"pipeline"},
 )
 FORBIDDEN_IN_RECSYS = {

@@ -16,6 +16,7 @@ from recsys.catalog import Catalog
 from recsys.config import Config, Weights
 from recsys.embedder import embedding_text
 from recsys.errors import DataError, EmbedderError
+from recsys.features import check_names
 from recsys.index import ExactIndex, Neighbours, duplicate_groups
 from recsys.profile import reader_key
 from recsys.schemas import EVENT_TYPES, Article, Exposure
@@ -66,8 +67,9 @@ def train(
         progress: (done, to do) of texts to embed.
 
     Raises:
-        DataError, EmbedderError, BundleError.
+        ConfigError, DataError, EmbedderError, BundleError.
     """
+    check_names(config.ranker.features)
     articles = list(read_articles(data))
     if not articles:
         raise DataError(f"{data} holds no article; a bundle needs at least one")

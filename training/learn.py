@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from recsys.affinity import Affinity
 from recsys.config import Config
 from recsys.covisitation import Covisitation, Trails
-from recsys.errors import ConfigError
-from recsys.features import LEARNED, learned_matrix
+from recsys.features import check_names, learned_matrix
 from recsys.learned import Learned
 from recsys.pipeline import Funnel
 from recsys.profile import reader_key
@@ -64,9 +63,7 @@ def learn(
         say: told of each step.
     """
     config = state.config
-    unknown = sorted(set(config.ranker.features) - set(LEARNED))
-    if unknown:
-        raise ConfigError(f"ranker.features: {', '.join(unknown)}; allowed are {', '.join(LEARNED)}")
+    check_names(config.ranker.features)
     first = _first_lesson(exposures)
     state.learned = _together(state, log.between(-np.inf, first), exposures)
     moments = Moments(state, log)

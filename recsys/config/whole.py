@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from typing import Any
 
 from pydantic import Field, model_validator
@@ -41,11 +42,14 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _surface_half_lives_exist(self) -> "Config":
-        for hours in (4.0, 24.0, 168.0):
-            name = f"ctr_{hours:.0f}h"
-            if name in self.ranker.features and hours not in self.popularity.ctr_half_lives_hours:
+        for name in self.ranker.features:
+            counted = re.fullmatch(r"(?:(ctr)|(?:sub)?(?:section_)?openings)_(\d+)h(?:\.\w+)?", name)
+            if counted is None:
+                continue
+            key = "ctr_half_lives_hours" if counted[1] else "half_lives_hours"
+            if float(counted[2]) not in getattr(self.popularity, key):
                 raise ValueError(
-                    f"ranker.features has {name!r}, popularity.ctr_half_lives_hours lacks {hours}; "
+                    f"ranker.features has {name!r}, popularity.{key} lacks {float(counted[2])}; "
                     "add it there or leave the feature out"
                 )
         known = self.popularity.half_lives_hours
