@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from recsys.config.learning import RankerConfig, TrainConfig
+from recsys.config.learning import ClicklogConfig, RankerConfig, TrainConfig
 from recsys.config.section import Section
 from recsys.config.signals import (
     AgeCurveConfig,
@@ -30,6 +30,7 @@ class Config(Section):
     age_curve: AgeCurveConfig = AgeCurveConfig()
     profile: ProfileConfig = ProfileConfig()
     covisitation: CovisitationConfig = CovisitationConfig()
+    clicklog: ClicklogConfig = ClicklogConfig()
     ranker: RankerConfig = RankerConfig()
     candidates: CandidatesConfig = CandidatesConfig()
     surfaces: SurfacesConfig = Field(default_factory=SurfacesConfig)
