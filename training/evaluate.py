@@ -17,10 +17,10 @@ from recsys.errors import DataError
 from recsys.schemas import Article, Exposure
 from recsys.snapshot import read_state
 from recsys.state import State
+from training.attribution import labels_of
 from training.embed import SentenceTransformerEmbedder
 from training.fit import CACHE, embed_articles
 from training.judging import Judge, Judged
-from training.learn import clicks_of
 from training.metrics import NAMES, Table, cluster_bootstrap
 from training.readers import read_articles, read_event_log, read_exposures
 from training.slices import cut, ratios
@@ -114,13 +114,13 @@ def evaluate(
     wanted = _within(exposures, span)
     if not wanted:
         raise DataError(f"{data} holds no exposure in the judged time; nothing can be judged")
-    clicks = clicks_of(data)
     state = read_state(bundle)
+    clicks = labels_of(data, state.config.clicklog)
     articles = {article.article_id: article for article in read_articles(data)}
     _add_articles(state, list(articles.values()), models, say)
     judge = Judge(state, read_event_log(data), exposures, bundle, articles, seed)
     for done, exposure in enumerate(wanted, 1):
-        judge.take(exposure, clicks.get((exposure.request_id, exposure.surface), frozenset()))
+        judge.take(exposure, clicks.clicked(exposure))
         if done % 200 == 0 or done == len(wanted):
             progress(done, len(wanted))
     judged = judge.result()

@@ -22,11 +22,13 @@ from recsys.profile import reader_key
 from recsys.schemas import EVENT_TYPES, Article, Exposure
 from recsys.snapshot import write_state
 from recsys.state import State
+from training.attribution import Labels
+from training.clicklog import read_click_log
 from training.embed import Embedded, SentenceTransformerEmbedder, embed_cached
-from training.learn import Clicks, Lessons, clicks_of, learn
+from training.learn import Lessons, learn
 from training.moments import with_impressions
 from training.onnx_export import export_onnx
-from training.readers import EventLog, read_articles, read_event_log, read_exposures
+from training.readers import EventLog, read_articles, read_exposures
 
 Say = Callable[[str], None]
 _IMPRESSION = EVENT_TYPES.index("impression")
@@ -84,10 +86,8 @@ def train(
     except EmbedderError as error:
         notes.append(f"no export for serving: {error}")
     state = build_state(config, articles, embedded.vectors, say)
-    exposures = _exposures(data, until)
-    log = read_event_log(data).between(-np.inf, until)
-    lessons = replay(state, log, exposures, clicks_of(data), say)
-    notes += lessons.notes
+    log, told = fit_log(state, data, until=until, now=created.timestamp(), say=say)
+    notes += told
     say(f"counted {len(log):,} events of {len(state.histories):,} readers")
     registry = Registry(models)
     name = registry.new_version(created)
@@ -121,8 +121,30 @@ def build_state(
     return State(config, catalog, ExactIndex(vectors), neighbours)
 
 
+def fit_log(
+    state: State, data: Path, *, until: float, now: float, say: Say = lambda _: None
+) -> tuple[EventLog, list[str]]:
+    """Clean the log of canonical data, run it through a state, learn from it.
+
+    Args:
+        state: with articles, without events; it is changed.
+        data: canonical data.
+        until: unix seconds; nothing later is used.
+        now: unix seconds; what is dated more than a day later is left out.
+        say: told each step.
+
+    Returns:
+        The cleaned log, and what a person should know.
+    """
+    published = dict(zip(state.catalog.ids, state.catalog.published.tolist(), strict=False))
+    cleaned = read_click_log(data, state.config, published, until=until, now=now)
+    exposures = cleaned.believed(_exposures(data, until))
+    lessons = replay(state, cleaned.log, exposures, cleaned.labels, say)
+    return cleaned.log, [*cleaned.notes, *lessons.notes]
+
+
 def replay(
-    state: State, log: EventLog, exposures: Sequence[Exposure], clicks: Clicks, say: Say = lambda _: None
+    state: State, log: EventLog, exposures: Sequence[Exposure], clicks: Labels, say: Say = lambda _: None
 ) -> Lessons:
     """Run a log through the online classes: pasts that it gives without times, then what happened."""
     for exposure in exposures:

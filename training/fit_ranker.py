@@ -35,16 +35,25 @@ class Examples:
         self.blend: list[Floats] = []
         self.matrices: list[Floats] = []
         self.labels: list[NDArray[np.bool_]] = []
+        self.weights: list[Floats] = []
 
     def __len__(self) -> int:
         return len(self.ts)
 
-    def add(self, ts: float, blend: Floats, matrix: Floats, labels: NDArray[np.bool_]) -> None:
-        """One list, in time order: (n,), (n, f), (n,)."""
+    def add(
+        self,
+        ts: float,
+        blend: Floats,
+        matrix: Floats,
+        labels: NDArray[np.bool_],
+        weights: Floats | None = None,
+    ) -> None:
+        """One list, in time order: (n,), (n, f), (n,), and (n,) what its clicks count, 1 by default."""
         self.ts.append(ts)
         self.blend.append(blend)
         self.matrices.append(matrix)
         self.labels.append(labels)
+        self.weights.append(labels.astype(np.float64) if weights is None else weights)
 
     def split(self, later: float) -> tuple["Examples", "Examples"]:
         """The earlier lists, and the last share of them."""
@@ -54,17 +63,22 @@ class Examples:
             half = Examples(self.names)
             half.ts, half.blend = self.ts[part], self.blend[part]
             half.matrices, half.labels = self.matrices[part], self.labels[part]
+            half.weights = self.weights[part]
             parts.append(half)
         return parts[0], parts[1]
 
 
 @dataclass(frozen=True)
 class _Design:
-    """Lists as one table: standardised columns, blend first, and where each list begins."""
+    """Lists as one table: standardised columns, blend first, and where each list begins.
+
+    A list counts as much as its clicks do on average, each of them by its share of that.
+    """
 
     columns: Floats
     hats: Floats
     shares: Floats
+    importance: Floats
     starts: NDArray[np.intp]
     lists: NDArray[np.intp]
 
@@ -127,12 +141,15 @@ def _design(examples: Examples, blend_scale: float, centres: Floats, scales: Flo
     missing = np.isnan(raw)
     clipped = np.where(missing, 0.0, np.clip(raw, KNOTS[0], KNOTS[-1]))
     lengths = np.array([len(labels) for labels in examples.labels])
-    shares = np.concatenate([labels / labels.sum() for labels in examples.labels])
+    counts = np.array([labels.sum() for labels in examples.labels])
+    shares = np.concatenate([w / count for w, count in zip(examples.weights, counts, strict=True)])
+    importance = np.array([w.sum() for w in examples.weights]) / counts
     hats = np.where(missing[:, :, None], 0.0, _hats(clipped))
     return _Design(
         np.column_stack((blend, clipped)),
         hats.reshape(len(blend), -1),
         shares,
+        importance,
         np.concatenate(([0], np.cumsum(lengths)[:-1])),
         np.repeat(np.arange(len(lengths)), lengths),
     )
@@ -156,7 +173,8 @@ def _minimise(design: _Design, f: int, k: int, config: RankerConfig) -> Floats:
     prior[0] = config.prior
     penalty = np.full(table.shape[1], config.curve_shrinkage)
     penalty[: 1 + f] = config.shrinkage
-    count = len(design.starts)
+    count = design.importance.sum()
+    importance = design.importance[design.lists]
 
     def loss(weights: Floats) -> tuple[float, Floats]:
         scores = table @ weights
@@ -164,7 +182,7 @@ def _minimise(design: _Design, f: int, k: int, config: RankerConfig) -> Floats:
         masses = np.exp(scores)
         totals = np.add.reduceat(masses, design.starts)[design.lists]
         gain = design.shares @ (scores - np.log(totals))
-        slope = table.T @ (design.shares - masses / totals)
+        slope = table.T @ (design.shares - importance * masses / totals)
         off = weights - prior
         return float(-gain / count + penalty @ off**2), -slope / count + 2.0 * penalty * off
 

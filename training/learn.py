@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recsys.affinity import Affinity
 from recsys.config import Config
-from recsys.covisitation import Covisitation, Trails
+from recsys.covisitation import Trails
 from recsys.features import check_names, learned_matrix
 from recsys.learned import Learned
 from recsys.pipeline import Funnel
@@ -17,12 +16,13 @@ from recsys.profile import reader_key
 from recsys.ranker import AdditiveRanker
 from recsys.schemas import EVENT_TYPES, Exposure
 from recsys.state import State
+from training.attribution import Labels
+from training.counting import covisited
 from training.fit_ranker import Examples, fit_ranker, gain_on_later
 from training.fit_topics import fit_topics
 from training.moments import Moments
-from training.readers import EventLog, read_events
+from training.readers import EventLog
 
-Clicks = dict[tuple[str, str], frozenset[str]]
 OPENED = (EVENT_TYPES.index("view"), EVENT_TYPES.index("click"))
 _DAY = 86_400.0
 _ODD = np.uint64(0x9E3779B97F4A7C15)
@@ -38,17 +38,8 @@ class Lessons:
     notes: list[str]
 
 
-def clicks_of(data: Path) -> Clicks:
-    """Clicked articles by (request_id, surface)."""
-    found: dict[tuple[str, str], set[str]] = {}
-    for event in read_events(data):
-        if event.type == "click" and event.request_id is not None:
-            found.setdefault((event.request_id, event.surface or "for_you"), set()).add(event.article_id)
-    return {key: frozenset(ids) for key, ids in found.items()}
-
-
 def learn(
-    state: State, log: EventLog, exposures: Sequence[Exposure], clicks: Clicks, say: Callable[[str], None]
+    state: State, log: EventLog, exposures: Sequence[Exposure], clicks: Labels, say: Callable[[str], None]
 ) -> Lessons:
     """Replay a log through a state and learn from it on the way.
 
@@ -105,7 +96,7 @@ def _together(state: State, log: EventLog, exposures: Sequence[Exposure]) -> Lea
         groups = int(codes[:size].max(initial=-1)) + 1
         affinities.append(Affinity().fit((codes[past] for past in pasts), groups))
     trails = trails_of(rows, readers, ts, config)
-    covisitation = Covisitation(config.covisitation).fit(trails, size)
+    covisitation = covisited(trails, size, config.covisitation, config.clicklog)
     vectors = state.index.take(np.arange(size))
     topics = fit_topics(vectors, pasts, config.topics, config.train.seed)
     return Learned(affinities[0], affinities[1], covisitation, topics, {})
@@ -153,7 +144,7 @@ def trails_of(
 
 
 def _examples(
-    moments: Moments, exposures: Sequence[Exposure], clicks: Clicks, config: Config
+    moments: Moments, exposures: Sequence[Exposure], clicks: Labels, config: Config
 ) -> dict[str, Examples]:
     """Features of every list that has a click and another article, as they were when it was served."""
     names = config.ranker.features
@@ -163,15 +154,14 @@ def _examples(
     for exposure in usable[-config.ranker.max_lists :]:
         state = moments.until(exposure.ts.timestamp() - lag)
         query, rows = moments.query(state, exposure)
-        chosen = clicks[(exposure.request_id, exposure.surface)]
-        labels = np.array([item.article_id in chosen for item in exposure.items])
+        labels, weights = clicks.of(exposure)
         known = np.array([state.catalog.is_known(row) for row in rows.tolist()])
         if not labels[known].any() or labels[known].all():
             continue
         funnel = Funnel(state)
         scores = funnel.score(exposure.surface, query, rows[known])
         matrix = learned_matrix(state, rows[known], funnel.moment(query, exposure.surface), names)
-        found[exposure.surface].add(exposure.ts.timestamp(), scores, matrix, labels[known])
+        found[exposure.surface].add(exposure.ts.timestamp(), scores, matrix, labels[known], weights[known])
     return found
 
 

@@ -4,7 +4,25 @@ from typing import Annotated
 
 from pydantic import Field
 
-from recsys.config.section import Positive, Section
+from recsys.config.section import Positive, Section, Share
+
+
+class ClicklogConfig(Section):
+    """What of a log is believed in training, and which click belongs to which served list."""
+
+    repeat_seconds: Annotated[float, Field(ge=0, le=3600)] = 3.0
+    bot_openings_minute: Annotated[int, Field(ge=1)] = 30
+    bot_openings_hour: Annotated[int, Field(ge=1)] = 240
+    bot_openings_day: Annotated[int, Field(ge=1)] = 1_000
+    bot_share: Share = 0.1
+    bot_share_openings: Annotated[int, Field(ge=1)] = 1_000
+    bot_share_readers: Annotated[int, Field(ge=2)] = 100
+    session_gap_minutes: Positive = 30.0
+    attribution_minutes: Annotated[float, Field(ge=0)] = 30.0
+    read_within_minutes: Annotated[float, Field(ge=0)] = 120.0
+    read_weight_low: Share = 0.3
+    read_weight_high: Annotated[float, Field(ge=1, le=100)] = 2.0
+    memory_mb: Annotated[int, Field(ge=200)] = 2_000
 
 
 class RankerConfig(Section):

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from recsys.config.learning import RankerConfig, TopicsConfig, TrainConfig
+from recsys.config.learning import ClicklogConfig, RankerConfig, TopicsConfig, TrainConfig
 from recsys.config.section import Section
 from recsys.config.signals import (
     AgeCurveConfig,
@@ -31,6 +31,7 @@ class Config(Section):
     age_curve: AgeCurveConfig = AgeCurveConfig()
     profile: ProfileConfig = ProfileConfig()
     covisitation: CovisitationConfig = CovisitationConfig()
+    clicklog: ClicklogConfig = ClicklogConfig()
     topics: TopicsConfig = TopicsConfig()
     ranker: RankerConfig = RankerConfig()
     candidates: CandidatesConfig = CandidatesConfig()
