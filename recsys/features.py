@@ -70,29 +70,18 @@ def similarity(state: State, rows: Rows, context: int | None) -> Floats:
 
 
 def interests(state: State, rows: Rows, reader: Reader | None) -> Floats:
-    """Cosine with all of the reader's openings and with the nearest of them, -1 to 1.
+    """How much closer to the reader's openings than the catalogue is on average, -1 to 1.
 
-    The mean over all is steady; the nearest few keep separate interests apart, which a mean blurs.
-    ``profile.nearest_share`` says how much the nearest count.
+    Closeness is a mean of cosines in which near openings count more (``profile.softness``), so that a
+    reader of two interests finds both; a plain mean would look between them.
     """
     past = _embedded(state, reader)
     if len(past) == 0:
         return np.full(len(rows), np.nan)
-    config = state.config.profile
-    cosines = state.index.take(rows) @ state.index.take(past).T
-    near = _mean_of_highest(cosines, config.nearest)
-    mixed = (1.0 - config.nearest_share) * cosines.mean(axis=1) + config.nearest_share * near
-    return np.asarray(np.where(state.index.has[rows], mixed.astype(np.float64), np.nan))
-
-
-def nearest_openings(state: State, rows: Rows, reader: Reader | None) -> Floats:
-    """Mean cosine with the ``profile.nearest`` nearest of the reader's openings, -1 to 1."""
-    past = _embedded(state, reader)
-    if len(past) == 0:
-        return np.full(len(rows), np.nan)
-    cosines = state.index.take(rows) @ state.index.take(past).T
-    near = _mean_of_highest(cosines, state.config.profile.nearest)
-    return np.asarray(np.where(state.index.has[rows], near.astype(np.float64), np.nan))
+    opened = state.index.take(past)
+    near = _soft_mean(state.index.take(rows) @ opened.T, state.config.profile.softness)
+    usual = float((opened @ state.index.centre).mean())
+    return np.where(state.index.has[rows], near - usual, np.nan)
 
 
 def _embedded(state: State, reader: Reader | None) -> Rows:
@@ -100,12 +89,6 @@ def _embedded(state: State, reader: Reader | None) -> Rows:
     if reader is None:
         return np.zeros(0, np.int32)
     return np.asarray(reader.rows[state.index.has[reader.rows]], dtype=np.int32)
-
-
-def _mean_of_highest(cosines: NDArray[np.float32], k: int) -> NDArray[np.float32]:
-    if k < cosines.shape[1]:
-        cosines = -np.partition(-cosines, k - 1, axis=1)[:, :k]
-    return np.asarray(cosines.mean(axis=1))
 
 
 def section_match(state: State, rows: Rows, context: int | None, reader: Reader | None) -> Floats:
@@ -213,9 +196,11 @@ def _log_lift(rates: Floats, usual: Floats | float) -> Floats:
     return np.asarray(np.log(np.maximum(rates, 1e-6) / np.maximum(usual, 1e-6)))
 
 
-def _soft_mean(cosines: NDArray[np.float32]) -> Floats:
-    """Between mean and maximum: log of the mean of exp(5 x), over 5."""
-    return np.asarray(np.log(np.exp(5.0 * cosines.astype(np.float64)).mean(axis=1)) / 5.0)
+def _soft_mean(cosines: NDArray[np.float32], softness: float) -> Floats:
+    """Between mean (0) and maximum (infinity): log of the mean of exp(softness x), over softness."""
+    if softness == 0.0:
+        return np.asarray(cosines.mean(axis=1, dtype=np.float64))
+    return np.asarray(np.log(np.exp(softness * cosines.astype(np.float64)).mean(axis=1)) / softness)
 
 
 def _recency_mean(cosines: NDArray[np.float32], half_life_reads: float) -> Floats:
@@ -240,7 +225,7 @@ def _counted(compute: Callable[[State, Rows, float], Floats], view: _View) -> Fl
 
 
 LEARNED: dict[str, Callable[[_View], Floats]] = {
-    "interests_soft": lambda v: v.of_cosines(_soft_mean),
+    "interests_soft": lambda v: v.of_cosines(lambda c: _soft_mean(c, 5.0)),
     "interests_recent": lambda v: v.of_cosines(
         lambda c: _recency_mean(c, v.state.config.profile.recency_half_life_reads)
     ),

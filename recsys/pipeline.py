@@ -170,10 +170,12 @@ class Funnel:
             rows: (n,) catalogue rows in any order.
 
         Returns:
-            (n,) scores; an article that the catalogue lacks has NaN.
+            (n,) scores. An article that the catalogue lacks is scored by its counts, and has NaN where
+            nothing was counted either.
         """
-        scores = np.full(len(rows), np.nan)
+        scores, counts = np.full(len(rows), np.nan), self.state.popularity
         known = np.array([self.state.catalog.is_known(row) for row in rows.tolist()], dtype=bool)
+        known |= counts.openings.any_mass(rows) | counts.impressions.any_mass(rows)
         if known.any():
             candidates = Candidates.of(rows[known], np.zeros(int(known.sum()), np.uint8))
             moment = self.moment(query, surface)

@@ -118,7 +118,7 @@ def evaluate(
     clicks = labels_of(data, state.config.clicklog)
     articles = {article.article_id: article for article in read_articles(data)}
     _add_articles(state, list(articles.values()), models, say)
-    judge = Judge(state, read_event_log(data), exposures, bundle, articles, seed)
+    judge = Judge(state, read_event_log(data), exposures, bundle, articles, clicks, seed)
     for done, exposure in enumerate(wanted, 1):
         judge.take(exposure, clicks.clicked(exposure))
         if done % 200 == 0 or done == len(wanted):

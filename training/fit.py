@@ -149,7 +149,8 @@ def replay(
     """Run a log through the online classes: pasts that it gives without times, then what happened."""
     for exposure in exposures:
         _remember(state, exposure)
-    lessons = learn(state, with_impressions(log, exposures), exposures, clicks, say)
+    counted = with_impressions(log, exposures, clicks, state.config.popularity.impressions_per_click)
+    lessons = learn(state, counted, exposures, clicks, say)
     state.learned = lessons.learned
     return lessons
 

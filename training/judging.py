@@ -14,6 +14,7 @@ from recsys.popularity import Popularity
 from recsys.profile import Histories, reader_key
 from recsys.schemas import Article, Exposure
 from recsys.state import State
+from training.attribution import Labels
 from training.baselines import PLAIN, Asked, Baseline, Frozen, ImplicitItems, SessionKnn, Tfidf
 from training.learn import openings, trails_of
 from training.metrics import Table, impression_metrics
@@ -60,6 +61,7 @@ class Judge:
         exposures: of the whole data, for impressions where the log has none.
         bundle: for its watermark.
         articles: of the data, for TF-IDF.
+        clicks: of the exposures.
         seed: of ties and of the random baseline.
     """
 
@@ -70,6 +72,7 @@ class Judge:
         exposures: Sequence[Exposure],
         bundle: Bundle,
         articles: Mapping[str, Article],
+        clicks: Labels,
         seed: int,
     ) -> None:
         watermark = bundle.manifest["watermark"]
@@ -78,7 +81,8 @@ class Judge:
         self.state, self._rng = state, np.random.default_rng(seed)
         known = [exposure for exposure in exposures if exposure.ts.timestamp() <= self._watermark]
         self._baselines = _baselines(state, log.between(-np.inf, self._watermark), known, articles)
-        self._moments = Moments(state, with_impressions(log, exposures), self._watermark)
+        counted = with_impressions(log, exposures, clicks, state.config.popularity.impressions_per_click)
+        self._moments = Moments(state, counted, self._watermark)
         self._blank = _blank(state)
         self._notes, self._early = _Notes(), 0
 

@@ -161,7 +161,9 @@ def _examples(
         funnel = Funnel(state)
         scores = funnel.score(exposure.surface, query, rows[known])
         matrix = learned_matrix(state, rows[known], funnel.moment(query, exposure.surface), names)
-        found[exposure.surface].add(exposure.ts.timestamp(), scores, matrix, labels[known], weights[known])
+        # a list that is mostly of articles without text says little of what text is worth
+        weight = weights[known] * float(known.mean()) ** 2
+        found[exposure.surface].add(exposure.ts.timestamp(), scores, matrix, labels[known], weight)
     return found
 
 

@@ -29,18 +29,9 @@ class RankerConfig(Section):
     """What the learned ranker may learn from and how far it may leave the content blend."""
 
     features: tuple[str, ...] = (
-        "interests_soft",
-        "interests_recent",
-        "section_share",
-        "subsection_share",
-        "section_affinity",
-        "subsection_affinity",
         "topic_affinity",
-        "section_ctr",
-        "subsection_ctr",
         "ctr_4h",
         "ctr_24h",
-        "ctr_168h",
     )
     prior: Positive = 0.3
     shrinkage: Annotated[float, Field(ge=0)] = 0.3
