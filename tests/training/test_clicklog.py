@@ -211,6 +211,9 @@ def test_nothing_after_the_fit_is_looked_at(tmp_path: Path) -> None:
 
 
 def test_a_clean_log_passes_unchanged(newsroom: Newsroom) -> None:
+    told = newsroom.bundle.manifest["notes"]
+    assert any("sessions are learned from" in note for note in told)
+    assert any("clicks found their list" in note for note in told)
     found = read_click_log(newsroom.data, Config(), {}).log
     before = read_event_log(newsroom.data)
     for name in ("ts", "types", "readers", "values"):
