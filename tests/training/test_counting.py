@@ -39,7 +39,7 @@ def clicks_of(rows: Sequence[Opening]) -> pa.Table:
 @settings(max_examples=15)
 @given(OPENINGS, st.sampled_from([(1.0,), (1.0, 6.0, 24.0, 168.0)]))
 def test_decayed_counts_are_those_of_the_online_counter(
-    rows: list[Opening], hours: tuple[float, ...]
+    duck: Duck, rows: list[Opening], hours: tuple[float, ...]
 ) -> None:
     table = clicks_of(rows)
     counter = DecayedCounter(hours, 7)
