@@ -52,7 +52,7 @@ def find_bots(duck: Duck, events: Expr, config: ClicklogConfig) -> Bots:
         f"more than {config.bot_openings_day} openings in a day": _most(
             opened, 1440 * _MINUTE, config.bot_openings_day
         ),
-        f"more than {config.bot_share:.0%} of all openings": _share(duck, opened, config),
+        f"more than {config.bot_share:.0%} of all openings": _share(opened, config),
     }
     broken = [who.select("reader").mutate(rule=ibis.literal(rule)) for rule, who in rules.items()]
     kept = duck.keep("bots", ibis.union(*broken).distinct())
@@ -77,10 +77,13 @@ def _moments(opened: Expr, config: ClicklogConfig) -> Expr:
     return counted.filter(counted.n > config.bot_openings_minute)
 
 
-def _share(duck: Duck, opened: Expr, config: ClicklogConfig) -> Expr:
+def _share(opened: Expr, config: ClicklogConfig) -> Expr:
     """Readers who hold too much of a log that has many others."""
     counted = opened.group_by("reader").agg(n=opened.count())
-    readers, total = duck.number(counted.count()), duck.number(counted.n.sum())
-    if readers < config.bot_share_readers:
-        return counted.filter(ibis.literal(False))
-    return counted.filter((counted.n > config.bot_share_openings) & (counted.n > config.bot_share * total))
+    everyone = ibis.window()
+    counted = counted.mutate(readers=counted.count().over(everyone), total=counted.n.sum().over(everyone))
+    return counted.filter(
+        counted.readers >= config.bot_share_readers,
+        counted.n > config.bot_share_openings,
+        counted.n.cast("float64") > config.bot_share * counted.total.cast("float64"),
+    )

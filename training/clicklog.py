@@ -129,8 +129,16 @@ def _told_of_events(
 
 
 def _told_of_lists(duck: Duck, lists: Expr, believed: Expr, attributed: Attributed) -> Iterator[str]:
-    total, kept = duck.number(lists.count()), duck.number(believed.count())
-    once = duck.number(believed.select("request_id", "surface").distinct().count())
+    total = duck.number(lists.count())
+    if total == 0:
+        return
+    keys = believed.group_by("request_id", "surface").agg(
+        n=believed.count(), items=believed["items"].length().sum()
+    )
+    (counted,) = duck.arrow(
+        keys.agg(once=keys.count(), kept=keys.n.sum(), items=keys["items"].sum())
+    ).to_pylist()
+    once, kept = counted["once"], counted["kept"] or 0
     if kept < total:
         yield f"{total - kept:,} of {total:,} served lists were served to robots and are left out"
     if once < kept:
@@ -138,7 +146,7 @@ def _told_of_lists(duck: Duck, lists: Expr, believed: Expr, attributed: Attribut
     clicked = sum(len(chosen) for chosen in attributed.labels.values())
     if once and not clicked:
         yield f"no click belongs to any of the {once:,} served lists: they teach nothing"
-    elif clicked and 2 * clicked >= duck.number(believed["items"].length().sum()):
+    elif clicked and 2 * clicked >= counted["items"]:
         shown = shown_items(believed).select("request_id", "surface", "article_id").distinct()
         if duck.number(shown.count()) == clicked:
             yield f"all {clicked:,} shown articles were clicked: without others beside them they say nothing"
