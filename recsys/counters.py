@@ -28,6 +28,7 @@ class DecayedCounter:
         self.half_lives = np.asarray(half_lives_hours, dtype=np.float64) * HOUR
         self.landmarks = np.full(len(self.half_lives), np.nan)
         self._masses = np.zeros((size, len(self.half_lives)))
+        self._held: NDArray[np.integer] = np.zeros(0, np.int32)
         self.size = size
 
     @property
@@ -93,7 +94,13 @@ class DecayedCounter:
 
     def any_mass(self, rows: NDArray[np.integer]) -> NDArray[np.bool_]:
         """(n,) whether anything was counted of these articles at any time."""
-        return np.asarray(self._masses[rows].any(axis=1))
+        return np.asarray(self._masses[rows, int(self.half_lives.argmax())] > 0.0)
+
+    def hold(self, rows: NDArray[np.integer], masses: NDArray[np.float64], at: float) -> None:
+        """State masses (n, k) of ``rows`` as of ``at`` (unix seconds) and nothing else; for replay."""
+        self._masses[self._held] = 0.0
+        self._masses[rows] = masses
+        self._held, self.landmarks[:] = rows, at
 
     def state(self) -> dict[str, NDArray[np.float64]]:
         """Arrays that restore this counter."""
@@ -113,6 +120,10 @@ class TopRows:
         self._counter, self._column, self._keep = counter, column, keep
         self._rows: NDArray[np.int32] | None = None
         self._sorted = False
+
+    def hold(self, rows: NDArray[np.int32]) -> None:
+        """State which rows are the best; for replay."""
+        self._rows, self._sorted = rows, False
 
     def rebuild(self) -> None:
         """Forget the cached order (after rows were restored)."""

@@ -16,6 +16,8 @@ from recsys.schemas import EVENT_TYPES
 _VIEW, _IMPRESSION, _CLICK, _READ, _SHARE, _SAVE, _COMMENT, _HIDE = range(len(EVENT_TYPES))
 _COUNTERS = ("openings", "impressions", "clicks", "engagement")
 _GROUPED = _COUNTERS[:3]
+# by counter of distinct readers, what keeps its keys apart from the others'
+KINDS = {"openings": 0, "impressions": 1, "clicks": 2}
 _ALL: Codes = np.zeros(1, np.int32)
 
 
@@ -94,36 +96,18 @@ class Popularity:
         """Count a batch of events."""
         if len(batch.rows) == 0:
             return
-        types = batch.types
-        self._count_openings(batch.take((types == _VIEW) | (types == _CLICK)))
-        self._count_rates(batch.take((types == _IMPRESSION) | (types == _CLICK)))
-        self._count_engagement(batch.take((types >= _READ) & (types <= _COMMENT)))
+        for name in _GROUPED:
+            part = batch.take(counted_by(name, batch.types))
+            part = part.take(self._readers.first(part.readers, part.rows, part.ts, KINDS[name]))
+            getattr(self, name).add(part.rows, part.ts, counts_of(name, part))
+            if name == "openings":
+                self.recent.add(part.rows, part.ts)
+                for top in self.tops:
+                    top.touched(part.rows)
+        part = batch.take(counted_by("engagement", batch.types))
+        self.engagement.add(part.rows, part.ts, engagement_of(part, self.config))
+        self.most_engaging.touched(part.rows)
         self.watermark = max(self.watermark, float(batch.ts.max()))
-
-    def _count_openings(self, batch: EventBatch) -> None:
-        batch = batch.take(self._first_in_window(batch, kind=0))
-        self.openings.add(batch.rows, batch.ts, np.ones(len(batch.rows)))
-        self.recent.add(batch.rows, batch.ts)
-        for top in self.tops:
-            top.touched(batch.rows)
-
-    def _count_rates(self, batch: EventBatch) -> None:
-        for kind, (code, counter) in enumerate(((_IMPRESSION, self.impressions), (_CLICK, self.clicks)), 1):
-            part = batch.take(batch.types == code)
-            part = part.take(self._first_in_window(part, kind))
-            weights = np.where(np.isnan(part.values), 1.0, part.values)
-            counter.add(part.rows, part.ts, weights if code == _IMPRESSION else np.ones(len(weights)))
-
-    def _count_engagement(self, batch: EventBatch) -> None:
-        config = self.config
-        minutes = np.minimum(np.nan_to_num(batch.values) / 60.0, config.read_minutes_cap)
-        fixed = np.array([0, 0, 0, 0, config.share_weight, config.save_weight, config.comment_weight, 0.0])
-        weights = np.where(batch.types == _READ, np.maximum(minutes, 0.0), fixed[batch.types])
-        self.engagement.add(batch.rows, batch.ts, np.maximum(weights, 0.0))
-        self.most_engaging.touched(batch.rows)
-
-    def _first_in_window(self, batch: EventBatch, kind: int) -> NDArray[np.intp]:
-        return self._readers.first(batch.readers, batch.rows, batch.ts, kind)
 
     def rising(self, now: float) -> NDArray[np.float64]:
         """(n,) readers per hour lately above the day's rate: the increase, not the level."""
@@ -238,6 +222,26 @@ class Popularity:
         self.watermark = watermark
         for top in (*self.tops, self.most_engaging):
             top.rebuild()
+
+
+def counted_by(name: str, types: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """(m,) which events the counter ``name`` counts; distinct readers are a matter of ``KINDS``."""
+    codes = {"openings": (_VIEW, _CLICK), "impressions": (_IMPRESSION,), "clicks": (_CLICK,)}
+    return np.isin(types, codes.get(name, (_READ, _SHARE, _SAVE, _COMMENT)))
+
+
+def counts_of(name: str, batch: EventBatch) -> NDArray[np.float64]:
+    """(m,) what events of distinct readers count: 1, or what an impression says that it does."""
+    told = batch.values if name == "impressions" else np.full(len(batch.rows), np.nan)
+    return np.where(np.isnan(told), 1.0, np.maximum(told, 0.0))
+
+
+def engagement_of(batch: EventBatch, config: PopularityConfig) -> NDArray[np.float64]:
+    """(m,) minutes that reads, shares, saves and comments count."""
+    minutes = np.minimum(np.nan_to_num(batch.values) / 60.0, config.read_minutes_cap)
+    fixed = np.array([0, 0, 0, 0, config.share_weight, config.save_weight, config.comment_weight, 0.0])
+    weights = np.where(batch.types == _READ, np.maximum(minutes, 0.0), fixed[batch.types])
+    return np.asarray(np.maximum(weights, 0.0))
 
 
 def smoothed_rate(

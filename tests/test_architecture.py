@@ -20,6 +20,7 @@ LAYERS = (
         "counters",
         "distinct",
         "grouping",
+        "prefixes",
         "replay",
         "embedder",
         "index",

@@ -88,7 +88,24 @@ def test_age_is_the_logarithm_of_hours_and_unknown_without_a_date() -> None:
     assert math.isnan(found["b"])
 
 
-@pytest.mark.parametrize("name", [*COUNTERS, *in_list.names_of(COUNTERS)])
+def test_a_new_article_has_the_click_rate_of_its_section_whatever_its_neighbours_have() -> None:
+    seen = [e for n in range(5) for e in views(f"a{n}", 40, kind="impression")]
+    opened = [e for n in range(5) for e in views(f"a{n}", 3 * n, kind="click")]
+    other = views("o", 40, kind="impression") + views("o", 30, kind="click")
+    articles = [article(f"a{n}", section="World") for n in range(5)]
+    articles += [article("new", section="World"), article("o", section="Sport"), article("lone")]
+    state = world(articles, events=seen + opened + other)
+    found = values_of(state, "ctr_24h", "a0", "a4", "new", "o", "lone")
+    section = values_of(state, "section_ctr", "new")
+    assert found["a0"] < found["new"] < found["a4"] < found["o"]
+    assert found["new"] == pytest.approx(section["new"], abs=0.05)
+    assert found["lone"] == pytest.approx(0.0)
+
+
+UNSEEN = [name for name in COUNTERS if not name.startswith("ctr_")]
+
+
+@pytest.mark.parametrize("name", [*UNSEEN, *in_list.names_of(UNSEEN)])
 def test_an_article_without_counts_neither_wins_nor_loses_by_them(name: str) -> None:
     seen = [e for n in range(5) for e in views(f"a{n}", 7 * n + 1, kind="impression")]
     opened = [e for n in range(5) for e in views(f"a{n}", 3 * n + 1, kind="click")]
@@ -144,15 +161,20 @@ def test_explain_gives_the_parts_that_the_list_had(form: str) -> None:
     assert told[f"openings_24h{form}"] > 0.0
 
 
-def test_shown_lists_are_scored_without_what_the_catalogue_lacks() -> None:
+def test_what_the_catalogue_lacks_is_scored_by_its_counts_and_without_any_it_changes_nothing() -> None:
     events = views("a", 3) + views("b", 9) + views("ghost", 99)
     state = with_ranker(world([article("a"), article("b")], events=events), "openings_24h.rank")
-    funnel, query = Funnel(state), Query(now=T)
     a, b, ghost = (row(state, name) for name in ("a", "b", "ghost"))
+    unheard = state.catalog.refer("unheard of")
+    state.popularity.resize(len(state.catalog))
+    state.index.resize(len(state.catalog))
+    funnel, query = Funnel(state), Query(now=T)
     alone = funnel.score("related", query, np.array([a, b], np.int32))
-    among = funnel.score("related", query, np.array([a, ghost, b], np.int32))
+    among = funnel.score("related", query, np.array([a, unheard, b], np.int32))
     assert among[[0, 2]].tolist() == alone.tolist()
     assert math.isnan(among[1])
+    counted = funnel.score("related", query, np.array([a, ghost, b], np.int32))
+    assert counted[1] > counted[2] > counted[0]
 
 
 def test_every_feature_can_be_asked_for_and_others_are_refused_by_name() -> None:
