@@ -3,7 +3,7 @@
 Units stand in the names (``half_life_hours``). An unknown key is an error that names it.
 """
 
-from recsys.config.learning import RankerConfig, TrainConfig
+from recsys.config.learning import ExaminationConfig, RankerConfig, TrainConfig
 from recsys.config.loading import build_config, load_config
 from recsys.config.section import Section
 from recsys.config.signals import (
@@ -25,6 +25,7 @@ __all__ = [
     "Config",
     "CovisitationConfig",
     "EmbeddingConfig",
+    "ExaminationConfig",
     "IndexConfig",
     "PopularityConfig",
     "ProfileConfig",

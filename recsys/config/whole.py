@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from recsys.config.learning import RankerConfig, TrainConfig
+from recsys.config.learning import ExaminationConfig, RankerConfig, TrainConfig
 from recsys.config.section import Section
 from recsys.config.signals import (
     AgeCurveConfig,
@@ -31,6 +31,7 @@ class Config(Section):
     profile: ProfileConfig = ProfileConfig()
     covisitation: CovisitationConfig = CovisitationConfig()
     ranker: RankerConfig = RankerConfig()
+    examination: ExaminationConfig = ExaminationConfig()
     candidates: CandidatesConfig = CandidatesConfig()
     surfaces: SurfacesConfig = Field(default_factory=SurfacesConfig)
     sensitivity: tuple[SensitivityRule, ...] = ()

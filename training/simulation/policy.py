@@ -97,7 +97,7 @@ def policy_weights(world: World, now: float) -> Floats:
     rule = world.scenario
     age = (now - world.published) / HOUR
     fresh = 1.0 / (1.0 + np.exp(np.clip((age - rule.cutoff_hours) / rule.cutoff_width, -50.0, 50.0)))
-    pull = world.quality**rule.quality_pull * np.exp(rule.priority_pull * world.priority)
+    pull = world.prominence * world.quality**rule.quality_pull * np.exp(rule.priority_pull * world.priority)
     pull = np.where(age >= 0, pull, 0.0)
     old = rule.old_share / (1.0 - rule.old_share) * (fresh @ pull) / max(float(pull.sum()), 1e-300)
     return np.asarray((fresh + old) * pull)

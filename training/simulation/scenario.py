@@ -38,6 +38,7 @@ class Scenario(Section):
         start_share: appeal at publication, as a share of the peak's.
         click_rate: of an examined article of average quality at its peak, for average interest.
         quality_sigma: of the log-normal quality of articles, whose mean is 1.
+        prominence_sigma: of the log-normal factor by which the newsroom favours an article whatever it is worth.
         liked, disliked: interest in a section that a reader likes, and in another one.
         one_interest, two_interests: shares of readers; the rest are cold ones, who come rarely.
         sessions_per_day: mean of the readers who are not cold.
@@ -58,9 +59,10 @@ class Scenario(Section):
     other_half_life_hours: Positive = 36.0
     peak_hours: Positive = 2.5
     start_share: Share = 0.55
-    click_rate: Share = 0.075
-    quality_sigma: NonNegative = 1.2
-    liked: NonNegative = 3.0
+    click_rate: Share = 0.13
+    quality_sigma: NonNegative = 0.6
+    prominence_sigma: NonNegative = 1.6
+    liked: NonNegative = 2.4
     disliked: NonNegative = 0.35
     one_interest: Share = 0.35
     two_interests: Share = 0.35
@@ -76,7 +78,7 @@ class Scenario(Section):
     cutoff_width: Positive = 1.2
     old_share: Annotated[float, Field(ge=0, lt=1)] = 0.14
     same_section: Positive = 4.0
-    quality_pull: NonNegative = 0.7
+    quality_pull: NonNegative = 0.5
     priority_pull: NonNegative = 0.0
     backlog_days: Annotated[float, Field(ge=0, le=3650)] = 0.0
 

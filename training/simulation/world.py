@@ -12,7 +12,7 @@ from recsys.schemas import Article
 from training.simulation.scenario import Floats, Scenario
 
 _AGES = (0.0, 0.5, 1.0, 2.0, 3.0, 4.0, 8.0, 12.0, 24.0, 48.0, 72.0, 168.0, 336.0, 720.0, 1440.0)
-_MOST = 0.9
+_MOST = 1.0
 KINDS = ("cold", "one_interest", "two_interests")
 
 
@@ -27,7 +27,8 @@ class World:
         names: of the s sections.
         sections: (n,) section codes.
         half_lives: (s,) hours.
-        quality: (n,) multiplies the click rate; few articles take most clicks.
+        quality: (n,) multiplies the click rate.
+        prominence: (n,) multiplies the policy's weight; few articles take most clicks.
         priority: (n,) 0-1.
         interests: (u, s) multiplies it by section; mean about 1.
         kinds: (u,) codes into ``KINDS``.
@@ -41,6 +42,7 @@ class World:
     sections: NDArray[np.intp]
     half_lives: Floats
     quality: Floats
+    prominence: Floats
     priority: Floats
     interests: Floats
     kinds: NDArray[np.intp]
@@ -112,6 +114,7 @@ def make_world(
     activity = np.where(kinds == 0, scenario.sessions_per_day / 8.0, usual * heavy)
     sigma = scenario.quality_sigma
     quality = np.exp(rng.normal(0.0, 1.0, size=len(articles)) * sigma - sigma**2 / 2.0)
+    prominence = np.exp(rng.normal(0.0, 1.0, size=len(articles)) * scenario.prominence_sigma)
     published = [a.published_at.timestamp() if a.published_at else 0.0 for a in articles]
     return World(
         scenario,
@@ -121,6 +124,7 @@ def make_world(
         sections,
         np.array([scenario.half_life(name) for name in names]),
         quality,
+        prominence,
         np.array([a.editor_priority or 0.0 for a in articles]),
         interests,
         kinds,
