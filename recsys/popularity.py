@@ -24,7 +24,8 @@ class EventBatch:
         rows: (m,) catalogue rows.
         readers: (m,) uint64 reader keys.
         ts: (m,) unix seconds.
-        values: (m,) seconds for ``read``, NaN where missing.
+        values: (m,) seconds for ``read``, chance that an unconfirmed ``impression`` was looked at; NaN
+            where missing.
     """
 
     types: NDArray[np.uint8]
@@ -89,7 +90,8 @@ class Popularity:
         for kind, (code, counter) in enumerate(((_IMPRESSION, self.impressions), (_CLICK, self.clicks)), 1):
             part = batch.take(batch.types == code)
             part = part.take(self._first_in_window(part, kind))
-            counter.add(part.rows, part.ts, np.ones(len(part.rows)))
+            looked = part.values if code == _IMPRESSION else np.ones(len(part.rows))
+            counter.add(part.rows, part.ts, np.where(np.isnan(looked), 1.0, looked))
 
     def _count_engagement(self, batch: EventBatch) -> None:
         config = self.config

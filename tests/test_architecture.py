@@ -24,6 +24,8 @@ LAYERS = (
         "popularity",
         "profile",
         "affinity",
+        "age",
+        "examination",
         "covisitation",
         "ranker",
     },

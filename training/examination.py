@@ -8,8 +8,8 @@ has to be assumed of it. A regression-EM (Wang et al., WSDM 2018) needs a model 
 on simulated logs it took the policy's preferences for examination wherever that model was too plain.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,8 +68,8 @@ def propensities(shown: Shown, config: ExaminationConfig) -> tuple[tuple[float, 
     cells = _cells(shown)
     if cells.informative < config.min_clicks:
         return None, (
-            f"only {cells.informative:,.0f} clicks fell on articles that stood at several positions under the "
-            f"same circumstances, {config.min_clicks:,} are needed; clicks are taken as they are"
+            f"only {cells.informative:,.0f} clicks fell on articles that stood at several positions in "
+            f"like circumstances, {config.min_clicks:,} are needed; clicks are taken as they are"
         )
     logs, information = _fit(cells)
     wald = float(logs @ information @ logs)
@@ -129,7 +129,9 @@ def _strata(shown: Shown) -> NDArray[np.intp]:
     same length, with about the same score where the log gives it: what the policy and the reader's taste
     may depend on.
     """
-    ages = np.where(np.isnan(shown.ages), -1.0, np.floor(_AGE_STEPS * np.log2(1.0 + np.maximum(shown.ages, 0.0))))
+    ages = np.where(
+        np.isnan(shown.ages), -1.0, np.floor(_AGE_STEPS * np.log2(1.0 + np.maximum(shown.ages, 0.0)))
+    )
     lengths = np.floor(4.0 * np.log2(np.maximum(shown.lengths, 1)))
     scores = np.where(np.isnan(shown.scores), -1e6, np.floor(_SCORE_STEPS * shown.scores))
     table = np.column_stack((shown.rows, ages, shown.contexts, lengths, scores)).astype(np.int64)
@@ -165,7 +167,7 @@ def _fit(cells: _Cells) -> tuple[Floats, Floats]:
     count = int(cells.positions.max()) + 1
     bends = np.diff(np.eye(count), n=2, axis=0) if count > 2 else np.zeros((0, count))
     smooth = bends.T @ bends / _ROUGHNESS**2
-    hits = np.bincount(cells.strata, cells.clicked)
+    hits = np.bincount(cells.strata, cells.clicked).astype(np.float64)
     strata, observed = len(hits), np.bincount(cells.positions, cells.clicked, minlength=count)
     logs = np.zeros(count)
     for _ in range(50):
@@ -188,7 +190,7 @@ def _products(cells: _Cells, chance: Floats, hits: Floats, strata: int, count: i
     found = np.zeros((count, count))
     order = np.argsort(cells.strata, kind="stable")
     edges = np.searchsorted(cells.strata[order], np.arange(0, strata + 50_000, 50_000))
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in pairwise(edges):
         part = order[low:high]
         if len(part):
             first = cells.strata[part[0]]
@@ -201,8 +203,3 @@ def _products(cells: _Cells, chance: Floats, hits: Floats, strata: int, count: i
 
 def _by_position(values: Floats, most: int) -> tuple[float, ...]:
     return tuple(round(float(v), 6) for v in values[_bucket(np.arange(1, min(most, 100) + 1))])
-
-
-def weights_of_clicks(examined: Mapping[str, Floats] | Floats, most: float) -> Floats:
-    """Inverse propensities, at most ``most`` times (Joachims, Swaminathan, Schnabel, WSDM 2017)."""
-    return np.minimum(1.0 / np.asarray(examined), most)

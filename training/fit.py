@@ -23,7 +23,6 @@ from recsys.snapshot import write_state
 from recsys.state import State
 from training.embed import Embedded, SentenceTransformerEmbedder, embed_cached
 from training.learn import Clicks, Lessons, clicks_of, learn
-from training.moments import with_impressions
 from training.onnx_export import export_onnx
 from training.readers import EventLog, read_articles, read_event_log, read_exposures
 
@@ -125,7 +124,7 @@ def replay(
     """Run a log through the online classes: pasts that it gives without times, then what happened."""
     for exposure in exposures:
         _remember(state, exposure)
-    lessons = learn(state, with_impressions(log, exposures), exposures, clicks, say)
+    lessons = learn(state, log, exposures, clicks, say)
     state.learned = lessons.learned
     return lessons
 

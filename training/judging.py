@@ -78,7 +78,9 @@ class Judge:
         self.state, self._rng = state, np.random.default_rng(seed)
         known = [exposure for exposure in exposures if exposure.ts.timestamp() <= self._watermark]
         self._baselines = _baselines(state, log.between(-np.inf, self._watermark), known, articles)
-        self._moments = Moments(state, with_impressions(log, exposures), self._watermark)
+        self._moments = Moments(
+            state, with_impressions(log, exposures, state.learned.examination), self._watermark
+        )
         self._blank = _blank(state)
         self._notes, self._early = _Notes(), 0
 

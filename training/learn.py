@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.affinity import Affinity
+from recsys.age import AgeCurves
 from recsys.config import Config
 from recsys.covisitation import Covisitation, Trails
 from recsys.errors import ConfigError
+from recsys.examination import Examination
 from recsys.features import LEARNED, learned_matrix
 from recsys.learned import Learned
 from recsys.pipeline import Funnel
@@ -18,9 +20,12 @@ from recsys.profile import reader_key
 from recsys.ranker import AdditiveRanker
 from recsys.schemas import EVENT_TYPES, Exposure
 from recsys.state import State
+from training.examination import learn_examination
 from training.fit_ranker import Examples, fit_ranker, gain_on_later
-from training.moments import Moments
+from training.learn_age import Openings, learn_age
+from training.moments import Moments, with_impressions
 from training.readers import EventLog, read_events
+from training.shown import shown_places
 
 Clicks = dict[tuple[str, str], frozenset[str]]
 OPENED = (EVENT_TYPES.index("view"), EVENT_TYPES.index("click"))
@@ -57,7 +62,7 @@ def learn(
 
     Args:
         state: without events; afterwards it has counted the whole log.
-        log: with impressions, in time order.
+        log: in time order.
         exposures: served lists, in time order.
         clicks: of these lists.
         say: told of each step.
@@ -67,18 +72,43 @@ def learn(
     if unknown:
         raise ConfigError(f"ranker.features: {', '.join(unknown)}; allowed are {', '.join(LEARNED)}")
     first = _first_lesson(exposures)
-    state.learned = _together(state, log.between(-np.inf, first), exposures)
+    truths = _truths(state, log, exposures, clicks)
+    for note in truths.notes:
+        say(note)
+    log = with_impressions(log, exposures, truths.examination)
+    early = _together(state, log.between(-np.inf, first), exposures)
+    state.learned = replace(early, age=truths.age, examination=truths.examination)
     moments = Moments(state, log)
     examples = _examples(moments, [e for e in exposures if e.ts.timestamp() > first], clicks, config)
     moments.until(np.inf)
-    notes, rankers = [], {}
+    notes, rankers = list(truths.notes), {}
     for surface, found in examples.items():
         ranker, note = _ranker(surface, found, config)
         say(note)
         notes.append(note)
         if ranker is not None:
             rankers[surface] = ranker
-    return Lessons(replace(_together(state, log, exposures), rankers=rankers), notes)
+    everything = _together(state, log, exposures)
+    return Lessons(
+        replace(everything, rankers=rankers, age=truths.age, examination=truths.examination), notes
+    )
+
+
+@dataclass(frozen=True)
+class _Truths:
+    """What holds for all articles: examination by position, appeal by age."""
+
+    examination: Examination
+    age: AgeCurves
+    notes: list[str]
+
+
+def _truths(state: State, log: EventLog, exposures: Sequence[Exposure], clicks: Clicks) -> _Truths:
+    rows, _, ts = openings(state, log, ())
+    shown = shown_places(state.catalog, exposures, clicks)
+    looked = learn_examination(shown, state.config.examination)
+    age = learn_age(state.catalog, shown, looked.examination, Openings(rows, ts), state.config.age_curve)
+    return _Truths(looked.examination, age.curves, looked.notes + age.notes)
 
 
 def _first_lesson(exposures: Sequence[Exposure]) -> float:
@@ -170,7 +200,9 @@ def _examples(
         funnel = Funnel(state)
         scores = funnel.score(exposure.surface, query, rows[known])
         matrix = learned_matrix(state, rows[known], funnel.moment(query, exposure.surface), names)
-        found[exposure.surface].add(exposure.ts.timestamp(), scores, matrix, labels[known])
+        positions = np.array([item.position for item in exposure.items])[known]
+        looked = state.learned.examination.of(exposure.surface, positions)
+        found[exposure.surface].add(exposure.ts.timestamp(), scores, matrix, labels[known], looked)
     return found
 
 
@@ -183,7 +215,7 @@ def _ranker(surface: str, examples: Examples, config: Config) -> tuple[AdditiveR
         )
     most = config.surfaces.of(surface).learned_share
     earlier, later = examples.split(_LATER)
-    gain = gain_on_later(fit_ranker(earlier, config.ranker, most), later)
+    gain = gain_on_later(fit_ranker(earlier, config.ranker, most), later, config.examination.max_weight)
     if gain <= 0:
         return None, (
             f"{surface}: curves fitted on the earlier lists do not help on the later {len(later):,} (AUC "

@@ -1,10 +1,12 @@
 """A state at the moments of a log: what was known when a list was served, and nothing later."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.examination import Examination
 from recsys.pipeline import Query
 from recsys.profile import Reader, reader_key
 from recsys.schemas import EVENT_TYPES, Exposure
@@ -15,10 +17,16 @@ _IMPRESSION = EVENT_TYPES.index("impression")
 _EVENTS_AT_ONCE = 500_000
 
 
-def with_impressions(log: EventLog, exposures: Sequence[Exposure]) -> EventLog:
-    """The log, and every exposed item as an impression where the log has none of its own."""
-    if len(exposures) == 0 or np.any(log.types == _IMPRESSION):
-        return log
+def with_impressions(
+    log: EventLog, exposures: Sequence[Exposure], examination: Examination | None = None
+) -> EventLog:
+    """The log, and every exposed item as an impression where the log has none of its own.
+
+    What the client did not confirm counts by the chance that its position was looked at.
+    """
+    seen = log.types == _IMPRESSION
+    if len(exposures) == 0 or np.any(seen):
+        return replace(log, values=np.where(seen, np.nan, log.values))
     code_of = {article_id: code for code, article_id in enumerate(log.article_ids)}
     ids = [item.article_id for exposure in exposures for item in exposure.items]
     codes = np.array([code_of.setdefault(name, len(code_of)) for name in ids], dtype=np.int32)
@@ -27,12 +35,14 @@ def with_impressions(log: EventLog, exposures: Sequence[Exposure]) -> EventLog:
     readers = np.repeat(
         np.array([reader_key(exposure.reader) for exposure in exposures], dtype=np.uint64), lengths
     )
+    looked = (examination or Examination()).of
+    places = [looked(e.surface, [item.position for item in e.items]) for e in exposures]
     merged = EventLog(
         np.concatenate((log.ts, ts)),
         np.concatenate((log.types, np.full(len(ids), _IMPRESSION, np.uint8))),
         np.concatenate((log.articles, codes)),
         np.concatenate((log.readers, readers)),
-        np.concatenate((log.values, np.full(len(ids), np.nan))),
+        np.concatenate((log.values, *places)),
         list(code_of),
     )
     return merged.sorted_by_time()

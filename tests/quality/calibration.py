@@ -5,6 +5,7 @@ clicked as on the Globo news site, one click for 8 to 23 candidates, few article
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +39,13 @@ def calibration(data: Path) -> dict[str, float]:
     """The measures of ``TARGETS`` on a simulated log with confirmed impressions."""
     log, articles = _read(data)
     click, seen = log.kinds == "click", log.kinds == "impression"
-    rates = {
-        f"click rate, {name}": _rate(log.ages, click, seen, *span) for name, span in AGE_BINS.items()
-    }
+    rates = {f"click rate, {name}": _rate(log.ages, click, seen, *span) for name, span in AGE_BINS.items()}
     edges = [0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 24.0, 72.0]
-    by_age = [_rate(log.ages, click, seen, a, b) for a, b in zip(edges, edges[1:], strict=False)]
+    by_age = [_rate(log.ages, click, seen, a, b) for a, b in pairwise(edges)]
     best = int(np.argmax(by_age))
-    offered = int(pq.read_table(data / "exposures", columns=["items"]).column(0).combine_chunks().flatten().__len__())
+    offered = int(
+        pq.read_table(data / "exposures", columns=["items"]).column(0).combine_chunks().flatten().__len__()
+    )
     counts = np.sort(np.bincount(log.rows[click], minlength=articles))[::-1]
     top = max(1, round(0.01 * articles))
     return {
@@ -57,7 +58,9 @@ def calibration(data: Path) -> dict[str, float]:
     }
 
 
-def _rate(ages: NDArray[np.float64], click: NDArray[Any], seen: NDArray[Any], low: float, high: float) -> float:
+def _rate(
+    ages: NDArray[np.float64], click: NDArray[Any], seen: NDArray[Any], low: float, high: float
+) -> float:
     inside = (ages >= low) & (ages < high)
     return float((click & inside).sum() / max((seen & inside).sum(), 1))
 
@@ -67,7 +70,9 @@ def _read(data: Path) -> tuple[_Log, int]:
     names = articles.column("article_id").to_pylist()
     place = {name: row for row, name in enumerate(names)}
     published = articles.column("published_at").cast("int64").to_numpy() / 1e6
-    events = pq.read_table(data / "events", columns=["type", "ts", "article_id"], read_dictionary=["type", "article_id"])
+    events = pq.read_table(
+        data / "events", columns=["type", "ts", "article_id"], read_dictionary=["type", "article_id"]
+    )
     column = events.column("article_id").combine_chunks()
     rows = np.array([place[name] for name in column.dictionary.to_pylist()])[column.indices.to_numpy()]
     ages = (events.column("ts").cast("int64").to_numpy() / 1e6 - published[rows]) / 3600.0

@@ -38,7 +38,7 @@ class Scenario(Section):
         start_share: appeal at publication, as a share of the peak's.
         click_rate: of an examined article of average quality at its peak, for average interest.
         quality_sigma: of the log-normal quality of articles, whose mean is 1.
-        prominence_sigma: of the log-normal factor by which the newsroom favours an article whatever it is worth.
+        prominence_sigma: of the log-normal factor by which the newsroom favours an article.
         liked, disliked: interest in a section that a reader likes, and in another one.
         one_interest, two_interests: shares of readers; the rest are cold ones, who come rarely.
         sessions_per_day: mean of the readers who are not cold.
