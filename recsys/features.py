@@ -296,8 +296,11 @@ def click_rate(state: State, rows: Rows, at: float) -> Floats:
 
 
 def freshness(state: State, rows: Rows, now: float) -> Floats:
-    """The age curve, 0 to 1; an unknown age has the neutral value."""
-    return age_appeal(state.config.age_curve, (now - state.catalog.published[rows]) / HOUR)
+    """The age curve of the article's section where one was learned, 0 to 1; unknown ages are neutral."""
+    hours, curve = (now - state.catalog.published[rows]) / HOUR, state.config.age_curve
+    if curve.learned and state.learned.age:
+        return state.learned.age.appeal(hours, state.catalog.section[rows], curve.unknown)
+    return age_appeal(curve, hours)
 
 
 def age_appeal(curve: AgeCurveConfig, hours: Floats) -> Floats:

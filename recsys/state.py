@@ -135,5 +135,10 @@ class State:
             rows=np.array([self.catalog.refer(event.article_id) for event in events], dtype=np.int32),
             readers=np.array([reader_key(event.reader) for event in events], dtype=np.uint64),
             ts=np.minimum([event.ts.timestamp() for event in events], now),
-            values=np.array([missing if event.value is None else event.value for event in events]),
+            values=np.array(
+                [
+                    event.value if event.type == "read" and event.value is not None else missing
+                    for event in events
+                ]
+            ),
         )

@@ -28,6 +28,8 @@ LAYERS = (
         "popularity",
         "profile",
         "affinity",
+        "age",
+        "examination",
         "covisitation",
         "ranker",
         "topics",

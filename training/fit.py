@@ -26,7 +26,6 @@ from training.attribution import Labels
 from training.clicklog import read_click_log
 from training.embed import Embedded, SentenceTransformerEmbedder, embed_cached
 from training.learn import Lessons, learn
-from training.moments import with_impressions
 from training.onnx_export import export_onnx
 from training.readers import EventLog, read_articles, read_exposures
 
@@ -149,8 +148,7 @@ def replay(
     """Run a log through the online classes: pasts that it gives without times, then what happened."""
     for exposure in exposures:
         _remember(state, exposure)
-    counted = with_impressions(log, exposures, clicks, state.config.popularity.impressions_per_click)
-    lessons = learn(state, counted, exposures, clicks, say)
+    lessons = learn(state, log, exposures, clicks, say)
     state.learned = lessons.learned
     return lessons
 

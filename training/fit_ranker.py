@@ -36,6 +36,7 @@ class Examples:
         self.matrices: list[Floats] = []
         self.labels: list[NDArray[np.bool_]] = []
         self.weights: list[Floats] = []
+        self.looked: list[Floats] = []
 
     def __len__(self) -> int:
         return len(self.ts)
@@ -47,8 +48,19 @@ class Examples:
         matrix: Floats,
         labels: NDArray[np.bool_],
         weights: Floats | None = None,
+        looked: Floats | None = None,
     ) -> None:
-        """One list, in time order: (n,), (n, f), (n,), and (n,) what its clicks count, 1 by default."""
+        """One list, in time order.
+
+        Args:
+            ts: unix seconds.
+            blend: (n,) scores of the content blend.
+            matrix: (n, f) features.
+            labels: (n,) what was clicked.
+            weights: (n,) what the clicks count, 1 by default.
+            looked: (n,) propensities of the positions, 1 by default.
+        """
+        self.looked.append(np.ones(len(labels)) if looked is None else looked)
         self.ts.append(ts)
         self.blend.append(blend)
         self.matrices.append(matrix)
@@ -64,6 +76,7 @@ class Examples:
             half.ts, half.blend = self.ts[part], self.blend[part]
             half.matrices, half.labels = self.matrices[part], self.labels[part]
             half.weights = self.weights[part]
+            half.looked = self.looked[part]
             parts.append(half)
         return parts[0], parts[1]
 
@@ -79,6 +92,7 @@ class _Design:
     hats: Floats
     shares: Floats
     importance: Floats
+    offsets: Floats
     starts: NDArray[np.intp]
     lists: NDArray[np.intp]
 
@@ -108,13 +122,21 @@ def fit_ranker(examples: Examples, config: RankerConfig, most: float = np.inf) -
     return ranker if spread <= most else replace(ranker, values=ranker.values * most / spread)
 
 
-def gain_on_later(ranker: AdditiveRanker, later: Examples) -> float:
-    """Mean AUC with the curves less the mean AUC of the content blend alone."""
+def gain_on_later(ranker: AdditiveRanker, later: Examples, max_weight: float = 1.0) -> float:
+    """Mean AUC with the curves less the mean AUC of the content blend alone.
+
+    A list counts by the mean inverse propensity of its clicks, at most ``max_weight``, so that agreeing
+    with the order that was shown earns nothing (Joachims, Swaminathan, Schnabel, WSDM 2017).
+    """
     gains = []
     for blend, matrix, labels in zip(later.blend, later.matrices, later.labels, strict=True):
         with_curves = blend + ranker.parts(matrix, {}).sum(axis=1)
         gains.append(auc(with_curves, labels) - auc(blend, labels))
-    return float(np.mean(gains))
+    weights = [
+        np.minimum(1.0 / looked[labels], max_weight).mean()
+        for looked, labels in zip(later.looked, later.labels, strict=True)
+    ]
+    return float(np.average(gains, weights=weights))
 
 
 def _centre(column: Floats) -> float:
@@ -150,6 +172,7 @@ def _design(examples: Examples, blend_scale: float, centres: Floats, scales: Flo
         hats.reshape(len(blend), -1),
         shares,
         importance,
+        np.log(np.concatenate(examples.looked)),
         np.concatenate(([0], np.cumsum(lengths)[:-1])),
         np.repeat(np.arange(len(lengths)), lengths),
     )
@@ -177,7 +200,7 @@ def _minimise(design: _Design, f: int, k: int, config: RankerConfig) -> Floats:
     importance = design.importance[design.lists]
 
     def loss(weights: Floats) -> tuple[float, Floats]:
-        scores = table @ weights
+        scores = table @ weights + design.offsets
         scores -= np.maximum.reduceat(scores, design.starts)[design.lists]
         masses = np.exp(scores)
         totals = np.add.reduceat(masses, design.starts)[design.lists]

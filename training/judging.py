@@ -81,7 +81,13 @@ class Judge:
         self.state, self._rng = state, np.random.default_rng(seed)
         known = [exposure for exposure in exposures if exposure.ts.timestamp() <= self._watermark]
         self._baselines = _baselines(state, log.between(-np.inf, self._watermark), known, articles)
-        counted = with_impressions(log, exposures, clicks, state.config.popularity.impressions_per_click)
+        counted = with_impressions(
+            log,
+            exposures,
+            clicks,
+            state.config.popularity.impressions_per_click,
+            state.learned.examination,
+        )
         self._moments = Moments(state, counted, self._watermark)
         self._blank = _blank(state)
         self._notes, self._early = _Notes(), 0

@@ -7,8 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.affinity import Affinity
+from recsys.age import AgeCurves
 from recsys.config import Config
 from recsys.covisitation import Trails
+from recsys.examination import Examination
 from recsys.features import check_names, learned_matrix
 from recsys.learned import Learned
 from recsys.pipeline import Funnel
@@ -18,10 +20,13 @@ from recsys.schemas import EVENT_TYPES, Exposure
 from recsys.state import State
 from training.attribution import Labels
 from training.counting import covisited
+from training.examination import learn_examination
 from training.fit_ranker import Examples, fit_ranker, gain_on_later
 from training.fit_topics import fit_topics
-from training.moments import Moments
+from training.learn_age import Openings, learn_age
+from training.moments import Moments, with_impressions
 from training.readers import EventLog
+from training.shown import shown_places
 
 OPENED = (EVENT_TYPES.index("view"), EVENT_TYPES.index("click"))
 _DAY = 86_400.0
@@ -48,7 +53,7 @@ def learn(
 
     Args:
         state: without events; afterwards it has counted the whole log.
-        log: with impressions, in time order.
+        log: in time order.
         exposures: served lists, in time order.
         clicks: of these lists.
         say: told of each step.
@@ -56,18 +61,44 @@ def learn(
     config = state.config
     check_names(config.ranker.features)
     first = _first_lesson(exposures)
-    state.learned = _together(state, log.between(-np.inf, first), exposures)
+    truths = _truths(state, log, exposures, clicks)
+    for note in truths.notes:
+        say(note)
+    per_click = config.popularity.impressions_per_click
+    log = with_impressions(log, exposures, clicks, per_click, truths.examination)
+    early = _together(state, log.between(-np.inf, first), exposures)
+    state.learned = replace(early, age=truths.age, examination=truths.examination)
     moments = Moments(state, log)
     examples = _examples(moments, [e for e in exposures if e.ts.timestamp() > first], clicks, config)
     moments.until(np.inf)
-    notes, rankers = [], {}
+    notes, rankers = list(truths.notes), {}
     for surface, found in examples.items():
         ranker, note = _ranker(surface, found, config)
         say(note)
         notes.append(note)
         if ranker is not None:
             rankers[surface] = ranker
-    return Lessons(replace(_together(state, log, exposures), rankers=rankers), notes)
+    everything = _together(state, log, exposures)
+    return Lessons(
+        replace(everything, rankers=rankers, age=truths.age, examination=truths.examination), notes
+    )
+
+
+@dataclass(frozen=True)
+class _Truths:
+    """What holds for all articles: examination by position, appeal by age."""
+
+    examination: Examination
+    age: AgeCurves
+    notes: list[str]
+
+
+def _truths(state: State, log: EventLog, exposures: Sequence[Exposure], clicks: Labels) -> _Truths:
+    rows, _, ts = openings(state, log, ())
+    shown = shown_places(state.catalog, exposures, clicks)
+    looked = learn_examination(shown, state.config.examination)
+    age = learn_age(state.catalog, shown, looked.examination, Openings(rows, ts), state.config.age_curve)
+    return _Truths(looked.examination, age.curves, looked.notes + age.notes)
 
 
 def _first_lesson(exposures: Sequence[Exposure]) -> float:
@@ -163,7 +194,10 @@ def _examples(
         matrix = learned_matrix(state, rows[known], funnel.moment(query, exposure.surface), names)
         # a list that is mostly of articles without text says little of what text is worth
         weight = weights[known] * float(known.mean()) ** 2
-        found[exposure.surface].add(exposure.ts.timestamp(), scores, matrix, labels[known], weight)
+        positions = np.array([item.position for item in exposure.items])[known]
+        looked = state.learned.examination.of(exposure.surface, positions)
+        ts = exposure.ts.timestamp()
+        found[exposure.surface].add(ts, scores, matrix, labels[known], weight, looked)
     return found
 
 
@@ -176,7 +210,7 @@ def _ranker(surface: str, examples: Examples, config: Config) -> tuple[AdditiveR
         )
     most = config.surfaces.of(surface).learned_share
     earlier, later = examples.split(_LATER)
-    gain = gain_on_later(fit_ranker(earlier, config.ranker, most), later)
+    gain = gain_on_later(fit_ranker(earlier, config.ranker, most), later, config.examination.max_weight)
     if gain <= 0:
         return None, (
             f"{surface}: curves fitted on the earlier lists do not help on the later {len(later):,} (AUC "

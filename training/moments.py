@@ -2,10 +2,12 @@
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.examination import Examination
 from recsys.pipeline import Query
 from recsys.profile import Reader, reader_key
 from recsys.schemas import EVENT_TYPES, Exposure
@@ -19,45 +21,54 @@ _EVENTS_AT_ONCE = 500_000
 
 
 def with_impressions(
-    log: EventLog, exposures: Sequence[Exposure], clicks: Labels, impressions_per_click: float
+    log: EventLog,
+    exposures: Sequence[Exposure],
+    clicks: Labels,
+    impressions_per_click: float,
+    examination: Examination | None = None,
 ) -> EventLog:
     """The log, with what its clicks were chosen from where it has no impressions of its own.
 
-    A click tells of the whole list that it was made in: each of its m articles could have been the one,
-    so each counts 1/m of an expected click, at the moment of the list's last click (clicks over expected
-    clicks, as in Zhang and Jones, WWW 2007, with the list as the unit). A long list does not make its
-    articles look unloved, and a list that nobody looked at says nothing.
+    A click tells of the whole list that it was made in: each of its articles could have been the one.
+    So they share one expected click by the chance that their positions were looked at, at the moment of
+    the list's last click (clicks over expected clicks, as in Zhang and Jones, WWW 2007, with the list as
+    the unit). A long list does not make its articles look unloved, and a list that nobody looked at says
+    nothing.
 
     Args:
         log: in time order.
         exposures: served lists.
         clicks: of these lists.
         impressions_per_click: impressions that stand for one expected click.
+        examination: by position; None takes all positions as equal.
     """
-    if np.any(log.types == _IMPRESSION):
-        return log
+    seen = log.types == _IMPRESSION
+    if np.any(seen):
+        return replace(log, values=np.where(seen, np.nan, log.values))
     code_of = {article_id: code for code, article_id in enumerate(log.article_ids)}
     made = _ClickTimes(log, code_of)
     ids: list[str] = []
-    columns: list[tuple[int, float, float, int]] = []
+    columns: list[tuple[int, float, NDArray[np.float64], int]] = []
+    looked = (examination or Examination()).of
     for exposure in exposures:
         chosen = clicks.clicked(exposure)
         if chosen:
             key, begin = reader_key(exposure.reader), exposure.ts.timestamp()
             ts = max(made.after(key, article_id, begin) for article_id in chosen)
-            share = impressions_per_click * len(chosen) / len(exposure.items)
-            columns.append((key, ts, share, len(exposure.items)))
+            chances = looked(exposure.surface, [item.position for item in exposure.items])
+            shares = impressions_per_click * len(chosen) * chances / chances.sum()
+            columns.append((key, ts, shares, len(exposure.items)))
             ids += [item.article_id for item in exposure.items]
     if not columns:
         return log
-    keys, times, shares, lengths = zip(*columns, strict=True)
+    keys, times, expected, lengths = zip(*columns, strict=True)
     codes = np.array([code_of.setdefault(name, len(code_of)) for name in ids], dtype=np.int32)
     merged = EventLog(
         np.concatenate((log.ts, np.repeat(times, lengths))),
         np.concatenate((log.types, np.full(len(ids), _IMPRESSION, np.uint8))),
         np.concatenate((log.articles, codes)),
         np.concatenate((log.readers, np.repeat(np.array(keys, dtype=np.uint64), lengths))),
-        np.concatenate((log.values, np.repeat(shares, lengths))),
+        np.concatenate((log.values, *expected)),
         list(code_of),
     )
     return merged.sorted_by_time()

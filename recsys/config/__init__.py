@@ -3,7 +3,7 @@
 Units stand in the names (``half_life_hours``). An unknown key is an error that names it.
 """
 
-from recsys.config.learning import ClicklogConfig, RankerConfig, TopicsConfig, TrainConfig
+from recsys.config.learning import ClicklogConfig, ExaminationConfig, RankerConfig, TopicsConfig, TrainConfig
 from recsys.config.loading import build_config, load_config
 from recsys.config.section import Section
 from recsys.config.signals import (
@@ -26,6 +26,7 @@ __all__ = [
     "Config",
     "CovisitationConfig",
     "EmbeddingConfig",
+    "ExaminationConfig",
     "IndexConfig",
     "PopularityConfig",
     "ProfileConfig",

@@ -49,6 +49,15 @@ class TopicsConfig(Section):
     shrinkage: Positive = 20.0
 
 
+class ExaminationConfig(Section):
+    """How clicks are corrected for the position at which they fell."""
+
+    correct: bool = True
+    min_clicks: Annotated[int, Field(ge=1)] = 500
+    min_propensity: Annotated[float, Field(gt=0, le=1)] = 0.02
+    max_weight: Annotated[float, Field(ge=1)] = 10.0
+
+
 class TrainConfig(Section):
     """Offline choices."""
 

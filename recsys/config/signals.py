@@ -76,6 +76,8 @@ class AgeCurveConfig(Section):
         (8760.0, 0.0),
     )
     unknown: Share = 0.40
+    learned: bool = True
+    min_openings: Annotated[int, Field(ge=1)] = 300
 
     @model_validator(mode="after")
     def _knots_rise(self) -> "AgeCurveConfig":

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from recsys.config.learning import ClicklogConfig, RankerConfig, TopicsConfig, TrainConfig
+from recsys.config.learning import ClicklogConfig, ExaminationConfig, RankerConfig, TopicsConfig, TrainConfig
 from recsys.config.section import Section
 from recsys.config.signals import (
     AgeCurveConfig,
@@ -34,6 +34,7 @@ class Config(Section):
     clicklog: ClicklogConfig = ClicklogConfig()
     topics: TopicsConfig = TopicsConfig()
     ranker: RankerConfig = RankerConfig()
+    examination: ExaminationConfig = ExaminationConfig()
     candidates: CandidatesConfig = CandidatesConfig()
     surfaces: SurfacesConfig = Field(default_factory=SurfacesConfig)
     sensitivity: tuple[SensitivityRule, ...] = ()
