@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.candidates import Candidates
+from recsys.in_list import base_of
 from training.metrics import cluster_bootstrap
 from training.paired import paired_metrics
 
@@ -19,7 +20,10 @@ Floats = NDArray[np.float64]
 # the first word that stands in a part's name decides; what matches none stands alone
 _GROUPS = (
     ("co-reading", ("covisit", "together", "affinity")),
-    ("counts of clicks and readers", ("ctr", "click", "popular", "count", "rising", "rate", "engagement")),
+    (
+        "counts of clicks and readers",
+        ("ctr", "click", "opening", "popular", "count", "ris", "rate", "engagement"),
+    ),
     ("text and interests", ("similar", "interest", "nearest", "topic", "tfidf", "entit", "cosine")),
     ("sections", ("section",)),
     ("age", ("fresh", "age", "old", "recency", "new")),
@@ -154,9 +158,11 @@ def change_rows(table: Floats, clusters: NDArray[np.int64], seed: int) -> list[d
 
 
 def _variants(names: Sequence[str], curves: int) -> dict[Part, list[int]]:
-    """Columns to leave out for each part and each group of them."""
+    """Columns to leave out for each part and each group; a feature goes with its forms within the list."""
     first = len(names) - curves
-    found = {Part("blend" if at < first else "curve", name): [at] for at, name in enumerate(names)}
+    found: dict[Part, list[int]] = {}
+    for at, name in enumerate(names):
+        found.setdefault(Part("blend", name) if at < first else Part("curve", base_of(name)), []).append(at)
     groups: dict[str, list[int]] = {}
     for at, name in enumerate(names):
         group = group_of(name)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.config import RankerConfig
+from recsys.in_list import base_of
 from recsys.ranker import AdditiveRanker
 from training.ablation import by_worth, change_rows, group_of
 from training.fit_ranker import Examples, fit_ranker
@@ -22,6 +23,8 @@ Floats = NDArray[np.float64]
 STEPS = (8, 4, 2)
 # refits are bounded, so that training on much more data does not cost as much more
 _REFITTED_ON = 2_000
+# with more features, groups alone are refitted
+_MOST_REFITS = 20
 
 
 def learning_curve(
@@ -74,13 +77,7 @@ def refitted(
     Returns:
         Rows as of the ablation, ``kind`` ``refitted``; none where nothing would be left to fit.
     """
-    groups: dict[str, tuple[str, ...]] = {}
-    for name in earlier.names:
-        group = group_of(name) or name
-        groups[group] = (*groups.get(group, ()), name)
-    left_out: list[tuple[str, str, tuple[str, ...]]] = [("curve", name, (name,)) for name in earlier.names]
-    left_out += [("group", group, names) for group, names in groups.items() if len(names) > 1]
-    left_out = [entry for entry in left_out if len(entry[2]) < len(earlier.names)]
+    left_out = [entry for entry in _left_out(earlier.names) if len(entry[2]) < len(earlier.names)]
     if not left_out:
         return []
     earlier = last(earlier, _REFITTED_ON)
@@ -96,6 +93,20 @@ def refitted(
         for (of, name, _), row in zip(left_out, found, strict=True)
     ]
     return sorted(rows, key=by_worth)
+
+
+def _left_out(names: Sequence[str]) -> list[tuple[str, str, list[str]]]:
+    """Kind, name and features of what is left out in turn: features with their forms, and groups of them."""
+    features: dict[str, list[str]] = {}
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        features.setdefault(base_of(name), []).append(name)
+        groups.setdefault(group_of(name) or "", []).append(name)
+    found = [("curve", name, forms) for name, forms in features.items()]
+    if len(found) > _MOST_REFITS:
+        found = []
+    bases = {group: {base_of(name) for name in members} for group, members in groups.items()}
+    return found + [("group", g, members) for g, members in groups.items() if g and len(bases[g]) > 1]
 
 
 def judged_later(ranker: AdditiveRanker | None, later: Examples, seed: int) -> Floats:

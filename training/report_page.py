@@ -19,6 +19,7 @@ from training.verdict import plain
 
 TEMPLATES = Path(__file__).parent / "templates"
 _FIGURES = "figure-"
+_CURVES = 24
 
 
 def render(values: Mapping[str, Any]) -> str:
@@ -92,12 +93,17 @@ class _View:
         return plots.learning(self._values["learning_curve"][surface], f"{_FIGURES}learning-{surface}")
 
     def curve_plots(self, surface: str) -> list[tuple[Mapping[str, Any], Markup]]:
-        """Every learned curve on one scale, so that heights compare."""
+        """The learned curves that reach furthest, on one scale, so that heights compare."""
         rows = self._values["curves"][surface]
         limit = 1.08 * max((abs(value) for row in rows for value in row["values"]), default=1.0) or 1.0
         return [
-            (row, plots.curve(row, f"{_FIGURES}curve-{surface}-{at}", limit)) for at, row in enumerate(rows)
+            (row, plots.curve(row, f"{_FIGURES}curve-{surface}-{at}", limit))
+            for at, row in enumerate(rows[:_CURVES])
         ]
+
+    def other_curves(self, surface: str) -> list[str]:
+        """Features whose curves are not drawn."""
+        return [row["feature"] for row in self._values["curves"][surface][_CURVES:]]
 
     def ages_plot(self) -> Markup:
         """Appeal by age."""

@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from recsys.candidates import Candidates
+from recsys.config import Weights
+from recsys.features import FEATURE_NAMES
 from training.ablation import Ablation, group_of
 from training.metrics import impression_metrics
 from training.paired import paired_metrics
@@ -89,6 +91,19 @@ def test_the_parts_add_up() -> None:
     assert {r["part"] for r in found.rows()} == {*left, "freshness", "popularity"}
 
 
+def test_a_feature_goes_with_its_places_within_the_list() -> None:
+    found = Ablation()
+    own, other = np.arange(float(LENGTH)), np.zeros(LENGTH)
+    parts = scored(**{"interests": other, "ctr_4h": own, "ctr_4h.rank": own, "ctr_4h.gap": own})
+    found.take(parts, 3, np.ones(LENGTH, bool), clicks(LENGTH - 1), 1)
+    assert {(r["of"], r["part"], r["auc_change"]) for r in found.rows()} == {
+        ("blend", "interests", 0.0),
+        ("curve", "ctr_4h", -0.5),
+        ("group", "counts of clicks and readers", -0.5),
+        ("group", "all learned curves", -0.5),
+    }
+
+
 def test_leaving_out_everything_leaves_chance() -> None:
     found = Ablation()
     found.take(scored(ctr=np.arange(float(LENGTH))), 1, np.ones(LENGTH, bool), clicks(LENGTH - 1), 1)
@@ -126,8 +141,6 @@ def test_paired_metrics_are_those_of_the_tables(seed: int, ties: bool) -> None:
             assert gain == pytest.approx(expected[3], abs=1e-12)
 
 
-def test_every_feature_and_weight_of_the_configuration_has_a_group_or_stands_alone() -> None:
-    from recsys.config import Config, Weights
-
-    alone = {name for name in (*Weights.model_fields, *Config().ranker.features) if group_of(name) is None}
-    assert alone == {"priority"}
+@pytest.mark.parametrize("name", [*Weights.model_fields, *FEATURE_NAMES])
+def test_every_feature_and_weight_belongs_to_a_group(name: str) -> None:
+    assert group_of(name) is not None or name == "priority"
