@@ -177,10 +177,15 @@ class Funnel:
         known = np.array([self.state.catalog.is_known(row) for row in rows.tolist()], dtype=bool)
         known |= counts.openings.any_mass(rows) | counts.impressions.any_mass(rows)
         if known.any():
-            candidates = Candidates.of(rows[known], np.zeros(int(known.sum()), np.uint8))
-            moment = self.moment(query, surface)
-            scores[known] = rank(self.state, candidates, moment, self._config(surface), surface).scores
+            scores[known] = self.scored(surface, query, rows[known]).scores
         return scores
+
+    def scored(self, surface: str, query: Query, rows: Rows) -> Candidates:
+        """Articles that the catalogue has, with the parts of their scores, in the order given."""
+        given = Candidates.of(rows, np.zeros(len(rows), np.uint8))
+        if len(rows) == 0:
+            return given
+        return rank(self.state, given, self.moment(query, surface), self._config(surface), surface)
 
     def eligibility(self, query: Query, surface: str) -> Eligibility:
         """The hard filters of one list of a request."""

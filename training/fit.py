@@ -25,7 +25,8 @@ from recsys.state import State
 from training.attribution import Labels
 from training.clicklog import read_click_log
 from training.embed import Embedded, SentenceTransformerEmbedder, embed_cached
-from training.learn import Lessons, learn
+from training.fit_metrics import FitMetrics
+from training.learn import Lessons, Watch, learn
 from training.onnx_export import export_onnx
 from training.readers import EventLog, read_articles, read_exposures
 
@@ -85,12 +86,14 @@ def train(
     except EmbedderError as error:
         notes.append(f"no export for serving: {error}")
     state = build_state(config, articles, embedded.vectors, say)
-    log, told = fit_log(state, data, until=until, now=created.timestamp(), say=say)
+    watch = FitMetrics({article.article_id: article for article in articles})
+    log, told = fit_log(state, data, until=until, now=created.timestamp(), say=say, watch=watch)
     notes += told
     say(f"counted {len(log):,} events of {len(state.histories):,} readers")
     registry = Registry(models)
     name = registry.new_version(created)
     manifest = _manifest(name, created, config, embedder, log, fit_until, notes)
+    manifest["metrics"] |= watch.as_dict()
     bundle = write_state(models / name, state, articles, manifest)
     return Trained(bundle, embedded, notes)
 
@@ -121,7 +124,13 @@ def build_state(
 
 
 def fit_log(
-    state: State, data: Path, *, until: float, now: float, say: Say = lambda _: None
+    state: State,
+    data: Path,
+    *,
+    until: float,
+    now: float,
+    say: Say = lambda _: None,
+    watch: Watch | None = None,
 ) -> tuple[EventLog, list[str]]:
     """Clean the log of canonical data, run it through a state, learn from it.
 
@@ -131,6 +140,7 @@ def fit_log(
         until: unix seconds; nothing later is used.
         now: unix seconds; what is dated more than a day later is left out.
         say: told each step.
+        watch: told of lists and rankers.
 
     Returns:
         The cleaned log, and what a person should know.
@@ -138,17 +148,22 @@ def fit_log(
     published = dict(zip(state.catalog.ids, state.catalog.published.tolist(), strict=False))
     cleaned = read_click_log(data, state.config, published, until=until, now=now)
     exposures = cleaned.believed(_exposures(data, until))
-    lessons = replay(state, cleaned.log, exposures, cleaned.labels, say)
+    lessons = replay(state, cleaned.log, exposures, cleaned.labels, say, watch)
     return cleaned.log, [*cleaned.notes, *lessons.notes]
 
 
 def replay(
-    state: State, log: EventLog, exposures: Sequence[Exposure], clicks: Labels, say: Say = lambda _: None
+    state: State,
+    log: EventLog,
+    exposures: Sequence[Exposure],
+    clicks: Labels,
+    say: Say = lambda _: None,
+    watch: Watch | None = None,
 ) -> Lessons:
     """Run a log through the online classes: pasts that it gives without times, then what happened."""
     for exposure in exposures:
         _remember(state, exposure)
-    lessons = learn(state, log, exposures, clicks, say)
+    lessons = learn(state, log, exposures, clicks, say, watch)
     state.learned = lessons.learned
     return lessons
 

@@ -2,18 +2,20 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recsys.affinity import Affinity
 from recsys.age import AgeCurves
+from recsys.candidates import Rows
 from recsys.config import Config
 from recsys.covisitation import Trails
 from recsys.examination import Examination
 from recsys.features import check_names, learned_matrix
 from recsys.learned import Learned
-from recsys.pipeline import Funnel
+from recsys.pipeline import Funnel, Query
 from recsys.profile import reader_key
 from recsys.ranker import AdditiveRanker
 from recsys.schemas import EVENT_TYPES, Exposure
@@ -43,8 +45,33 @@ class Lessons:
     notes: list[str]
 
 
+class Watch(Protocol):
+    """Notes metrics while a ranker is learned; ``training.fit_metrics`` has the one that is used."""
+
+    def begins(self, log: EventLog, exposures: Sequence[Exposure]) -> None:
+        """The log that is learned from, in time order."""
+
+    def later(
+        self, state: State, exposure: Exposure, query: Query, rows: Rows, labels: NDArray[np.bool_]
+    ) -> None:
+        """A list of the last share, as it was served."""
+
+    def fitted(
+        self, surface: str, ranker: AdditiveRanker, earlier: Examples, later: Examples, config: Config
+    ) -> None:
+        """A ranker fitted on the earlier lists."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """What was noted."""
+
+
 def learn(
-    state: State, log: EventLog, exposures: Sequence[Exposure], clicks: Labels, say: Callable[[str], None]
+    state: State,
+    log: EventLog,
+    exposures: Sequence[Exposure],
+    clicks: Labels,
+    say: Callable[[str], None],
+    watch: Watch | None = None,
 ) -> Lessons:
     """Replay a log through a state and learn from it on the way.
 
@@ -57,9 +84,12 @@ def learn(
         exposures: served lists, in time order.
         clicks: of these lists.
         say: told of each step.
+        watch: told of lists and rankers.
     """
     config = state.config
     check_names(config.ranker.features)
+    if watch is not None:
+        watch.begins(log, exposures)
     first = _first_lesson(exposures)
     truths = _truths(state, log, exposures, clicks)
     for note in truths.notes:
@@ -69,11 +99,12 @@ def learn(
     early = _together(state, log.between(-np.inf, first), exposures)
     state.learned = replace(early, age=truths.age, examination=truths.examination)
     moments = Moments(state, log)
-    examples = _examples(moments, [e for e in exposures if e.ts.timestamp() > first], clicks, config)
+    usable = [e for e in exposures if e.ts.timestamp() > first]
+    examples = _examples(moments, usable, clicks, config, watch)
     moments.until(np.inf)
     notes, rankers = list(truths.notes), {}
     for surface, found in examples.items():
-        ranker, note = _ranker(surface, found, config)
+        ranker, note = _ranker(surface, found, config, watch)
         say(note)
         notes.append(note)
         if ranker is not None:
@@ -175,14 +206,19 @@ def trails_of(
 
 
 def _examples(
-    moments: Moments, exposures: Sequence[Exposure], clicks: Labels, config: Config
+    moments: Moments,
+    exposures: Sequence[Exposure],
+    clicks: Labels,
+    config: Config,
+    watch: Watch | None = None,
 ) -> dict[str, Examples]:
     """Features of every list that has a click and another article, as they were when it was served."""
     names = config.ranker.features
     lag = config.train.serving_lag_minutes * 60.0
     found = {surface: Examples(names) for surface in RANKED}
     usable = [e for e in exposures if e.surface in RANKED and clicks.get((e.request_id, e.surface))]
-    for exposure in usable[-config.ranker.max_lists :]:
+    lists = usable[-config.ranker.max_lists :]
+    for number, exposure in enumerate(lists):
         state = moments.until(exposure.ts.timestamp() - lag)
         query, rows = moments.query(state, exposure)
         labels, weights = clicks.of(exposure)
@@ -198,10 +234,14 @@ def _examples(
         looked = state.learned.examination.of(exposure.surface, positions)
         ts = exposure.ts.timestamp()
         found[exposure.surface].add(ts, scores, matrix, labels[known], weight, looked)
+        if watch is not None and number >= (1.0 - _LATER) * len(lists):
+            watch.later(state, exposure, query, rows[known], labels[known])
     return found
 
 
-def _ranker(surface: str, examples: Examples, config: Config) -> tuple[AdditiveRanker | None, str]:
+def _ranker(
+    surface: str, examples: Examples, config: Config, watch: Watch | None = None
+) -> tuple[AdditiveRanker | None, str]:
     """A ranker that helps on later lists than those it was fitted on, or none; and why."""
     if len(examples) < config.ranker.min_lists:
         return None, (
@@ -210,7 +250,10 @@ def _ranker(surface: str, examples: Examples, config: Config) -> tuple[AdditiveR
         )
     most = config.surfaces.of(surface).learned_share
     earlier, later = examples.split(_LATER)
-    gain = gain_on_later(fit_ranker(earlier, config.ranker, most), later, config.examination.max_weight)
+    fitted = fit_ranker(earlier, config.ranker, most)
+    gain = gain_on_later(fitted, later, config.examination.max_weight)
+    if watch is not None:
+        watch.fitted(surface, fitted, earlier, later, config)
     if gain <= 0:
         return None, (
             f"{surface}: curves fitted on the earlier lists do not help on the later {len(later):,} (AUC "
