@@ -29,7 +29,7 @@ def train(
     Example: recsys train --data data/site --models models --publish
     """
     from training.fit import train as run
-    from training.gate import judge_replacement
+    from training.gate import may_replace
 
     changes = list(overrides or []) + ([f"train.seed={seed}"] if seed is not None else [])
     settings = load_config(config, changes)
@@ -49,7 +49,7 @@ def train(
         console.say(f"note: {note}")
     console.out.print(f"bundle {trained.bundle.version}", markup=False)
     if publish:
-        reasons = judge_replacement(Registry(models), trained.bundle, source, console.say)
+        reasons = may_replace(Registry(models), trained.verdict, console.say)
         if reasons:
             raise DataError(f"{trained.bundle.version} is not published: {'; '.join(reasons)}")
         Registry(models).promote(trained.bundle.version)

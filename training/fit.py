@@ -9,21 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from recsys.bundle import Bundle, Registry
-from recsys.catalog import Catalog
 from recsys.config import Config, Weights
 from recsys.embedder import embedding_text
 from recsys.errors import DataError, EmbedderError
-from recsys.index import ExactIndex, Neighbours, duplicate_groups
 from recsys.profile import reader_key
 from recsys.schemas import EVENT_TYPES, Article, Exposure
 from recsys.snapshot import write_state
 from recsys.state import State
 from training.embed import Embedded, SentenceTransformerEmbedder, embed_cached
+from training.gate import Verdict, hold_back
 from training.learn import Clicks, Lessons, clicks_of, learn
+from training.material import Material
 from training.moments import with_impressions
+from training.neighbours import find_neighbours
 from training.onnx_export import export_onnx
 from training.readers import EventLog, read_articles, read_event_log, read_exposures
 
@@ -42,6 +42,7 @@ class Trained:
     bundle: Bundle
     embedded: Embedded
     notes: list[str]
+    verdict: Verdict
 
 
 def train(
@@ -81,17 +82,35 @@ def train(
         export_onnx(embedder, models / EMBEDDERS / embedder.model_id)
     except EmbedderError as error:
         notes.append(f"no export for serving: {error}")
-    state = build_state(config, articles, embedded.vectors, say)
-    exposures = _exposures(data, until)
-    log = read_event_log(data).between(-np.inf, until)
-    lessons = replay(state, log, exposures, clicks_of(data), say)
+    registry = Registry(models)
+    say(f"finding {config.index.neighbours} neighbours of each article")
+    neighbours, kept = find_neighbours(
+        [article.article_id for article in articles],
+        embedded.vectors,
+        config.index.neighbours,
+        registry,
+        embedder.model_id,
+    )
+    say(f"neighbours of {kept:,} articles came from an earlier bundle")
+    material = Material(
+        articles,
+        embedded.vectors,
+        neighbours,
+        read_event_log(data).between(-np.inf, until),
+        _exposures(data, until),
+        clicks_of(data),
+        embedder.model_id,
+    )
+    verdict = hold_back(config, material, registry, replay, say)
+    state, log = material.state(config), material.log
+    lessons = replay(state, log, material.exposures, material.clicks, say)
     notes += lessons.notes
     say(f"counted {len(log):,} events of {len(state.histories):,} readers")
-    registry = Registry(models)
     name = registry.new_version(created)
-    manifest = _manifest(name, created, config, embedder, log, fit_until, notes)
+    manifest = _manifest(name, created, config, material, fit_until, notes)
+    manifest["metrics"]["gate"] = verdict.as_dict()
     bundle = write_state(models / name, state, articles, manifest)
-    return Trained(bundle, embedded, notes)
+    return Trained(bundle, embedded, notes, verdict)
 
 
 def embed_articles(
@@ -104,19 +123,6 @@ def embed_articles(
     """Vectors of articles, in their order."""
     texts = [embedding_text(article, config.embedding.body_chars) for article in articles]
     return embed_cached(texts, embedder, cache, progress)
-
-
-def build_state(
-    config: Config, articles: Sequence[Article], vectors: NDArray[np.float32], say: Say = lambda _: None
-) -> State:
-    """A state with articles, neighbours and near-duplicates, without events."""
-    say(f"finding {config.index.neighbours} neighbours of each article")
-    neighbours = Neighbours.compute(vectors, config.index.neighbours)
-    catalog = Catalog.of(articles, config.site.url_template)
-    if len(catalog) != len(articles):
-        raise DataError("an article id stands twice in the data; 'recsys validate' names it")
-    catalog.duplicate[: len(catalog)] = duplicate_groups(neighbours, config.index.near_duplicate_cosine)
-    return State(config, catalog, ExactIndex(vectors), neighbours)
 
 
 def replay(
@@ -147,18 +153,18 @@ def _manifest(
     name: str,
     created: datetime,
     config: Config,
-    embedder: SentenceTransformerEmbedder,
-    log: EventLog,
+    material: Material,
     fit_until: datetime | None,
     notes: Sequence[str],
 ) -> dict[str, Any]:
     window: list[str | None] = [None, None]
+    log = material.log
     if len(log):
         window = [datetime.fromtimestamp(ts, UTC).isoformat() for ts in (log.ts[0], log.ts[-1])]
     return {
         "version": name,
         "created": created.isoformat(),
-        "embedder": {"model_id": embedder.model_id, "dimensions": embedder.dimensions},
+        "embedder": {"model_id": material.model_id, "dimensions": material.vectors.shape[1]},
         "data_window": window,
         "fit_until": None if fit_until is None else fit_until.isoformat(),
         "events": len(log),

@@ -6,6 +6,7 @@ Units stand in the names (``half_life_hours``). An unknown key is an error that 
 from recsys.config.learning import RankerConfig, TrainConfig
 from recsys.config.loading import build_config, load_config
 from recsys.config.section import Section
+from recsys.config.selection import GateConfig, TuneConfig
 from recsys.config.signals import (
     AgeCurveConfig,
     CovisitationConfig,
@@ -25,6 +26,7 @@ __all__ = [
     "Config",
     "CovisitationConfig",
     "EmbeddingConfig",
+    "GateConfig",
     "IndexConfig",
     "PopularityConfig",
     "ProfileConfig",
@@ -35,6 +37,7 @@ __all__ = [
     "SurfaceConfig",
     "SurfacesConfig",
     "TrainConfig",
+    "TuneConfig",
     "Weights",
     "build_config",
     "load_config",

@@ -1,0 +1,70 @@
+"""What a training learns from, read once and used by every fit of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys.catalog import Catalog
+from recsys.config import Config
+from recsys.errors import DataError
+from recsys.index import ExactIndex, Neighbours, duplicate_groups
+from recsys.schemas import Article, Exposure
+from recsys.state import State
+from training.learn import RANKED, Clicks
+from training.readers import EventLog
+
+
+@dataclass(frozen=True)
+class Material:
+    """Articles with their vectors, and a log.
+
+    Attributes:
+        articles: n articles.
+        vectors: (n, d) float32 unit rows or zeros.
+        neighbours: of the n articles.
+        log: events in time order.
+        exposures: served lists in time order.
+        clicks: clicked articles of each list.
+        model_id: of the embedding.
+    """
+
+    articles: Sequence[Article]
+    vectors: NDArray[np.float32]
+    neighbours: Neighbours
+    log: EventLog
+    exposures: Sequence[Exposure]
+    clicks: Clicks
+    model_id: str
+
+    def state(self, config: Config) -> State:
+        """A state with articles, neighbours and near-duplicates, without events.
+
+        Raises:
+            DataError: an article id stands twice.
+        """
+        catalog = Catalog.of(self.articles, config.site.url_template)
+        if len(catalog) != len(self.articles):
+            raise DataError("an article id stands twice in the data; 'recsys validate' names it")
+        catalog.duplicate[: len(catalog)] = duplicate_groups(
+            self.neighbours, config.index.near_duplicate_cosine
+        )
+        return State(config, catalog, ExactIndex(self.vectors), self.neighbours)
+
+    def before(self, ts: float) -> "Material":
+        """The same articles with what happened before ``ts`` (unix seconds)."""
+        earlier = [exposure for exposure in self.exposures if exposure.ts.timestamp() < ts]
+        stop = int(np.searchsorted(self.log.ts, ts, side="left"))
+        return replace(self, log=self.log.part(0, stop), exposures=earlier)
+
+    def lists(self) -> list[Exposure]:
+        """Served lists that a ranker ranks, with a click and an article that was not clicked."""
+        return [exposure for exposure in self.exposures if self._tells(exposure)]
+
+    def _tells(self, exposure: Exposure) -> bool:
+        if exposure.surface not in RANKED:
+            return False
+        chosen = self.clicks.get((exposure.request_id, exposure.surface), frozenset())
+        hits = sum(item.article_id in chosen for item in exposure.items)
+        return 0 < hits < len(exposure.items)
