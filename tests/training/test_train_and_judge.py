@@ -137,7 +137,7 @@ def test_the_commands_of_the_registry(newsroom: Newsroom, own_models: Path, caps
     code, listed = run("models", "list", "--models", own_models, "--json")
     assert (code, [row["version"] for row in json.loads(listed)]) == (0, sorted([first, second]))
     assert run("models", "verify", second, "--models", own_models)[0] == 0
-    assert json.loads(run("models", "show", second, "--models", own_models)[1])["version"] == second
+    assert json.loads(run("models", "show", second, "--models", own_models, "--json")[1])["version"] == second
     assert run("models", "promote", second, "--models", own_models)[0] == 0
     assert Registry(own_models).current() == second
     assert run("models", "rollback", "--models", own_models)[0] == 0
