@@ -19,13 +19,15 @@ from recsys.schemas import EVENT_TYPES, Article, Exposure
 from recsys.snapshot import write_state
 from recsys.state import State
 from training.embed import Embedded, SentenceTransformerEmbedder, embed_cached
-from training.gate import Verdict, hold_back
-from training.learn import Clicks, Lessons, clicks_of, learn
+from training.gate import Verdict, hold_back, taught
+from training.learn import Clicks, Lessons, Watch, clicks_of, learn
 from training.material import Material
 from training.moments import with_impressions
 from training.neighbours import find_neighbours
 from training.onnx_export import export_onnx
 from training.readers import EventLog, read_articles, read_event_log, read_exposures
+from training.tuning import FOLDER as TUNING
+from training.tuning import Tuned, tune
 
 Say = Callable[[str], None]
 _IMPRESSION = EVENT_TYPES.index("impression")
@@ -43,6 +45,7 @@ class Trained:
     embedded: Embedded
     notes: list[str]
     verdict: Verdict
+    tuned: Tuned | None = None
 
 
 def train(
@@ -52,8 +55,10 @@ def train(
     *,
     created: datetime,
     fit_until: datetime | None = None,
+    trials: int = 0,
     say: Say = lambda _: None,
     progress: Callable[[int, int], None] | None = None,
+    tried: Callable[[int, int], None] | None = None,
 ) -> Trained:
     """Train on canonical data and write a bundle; it is not yet in service.
 
@@ -63,8 +68,10 @@ def train(
         models: the registry; embeddings are cached in it.
         created: time that names the bundle.
         fit_until: later events and exposures are not used.
+        trials: of settings to be searched (``recsys.config.TuneConfig``); 0 takes them as they are.
         say: told each step.
         progress: (done, to do) of texts to embed.
+        tried: (done, to do) of trials.
 
     Raises:
         DataError, EmbedderError, BundleError.
@@ -101,6 +108,11 @@ def train(
         clicks_of(data),
         embedder.model_id,
     )
+    tuned = None
+    if trials:
+        known = taught(config, material, registry)
+        tuned = tune(config, known, replay, trials, models / TUNING, say, tried)
+        config = tuned.config
     verdict = hold_back(config, material, registry, replay, say)
     state, log = material.state(config), material.log
     lessons = replay(state, log, material.exposures, material.clicks, say)
@@ -109,8 +121,10 @@ def train(
     name = registry.new_version(created)
     manifest = _manifest(name, created, config, material, fit_until, notes)
     manifest["metrics"]["gate"] = verdict.as_dict()
+    if tuned is not None:
+        manifest["metrics"]["tuning"] = tuned.facts
     bundle = write_state(models / name, state, articles, manifest)
-    return Trained(bundle, embedded, notes, verdict)
+    return Trained(bundle, embedded, notes, verdict, tuned)
 
 
 def embed_articles(
@@ -126,12 +140,17 @@ def embed_articles(
 
 
 def replay(
-    state: State, log: EventLog, exposures: Sequence[Exposure], clicks: Clicks, say: Say = lambda _: None
+    state: State,
+    log: EventLog,
+    exposures: Sequence[Exposure],
+    clicks: Clicks,
+    say: Say = lambda _: None,
+    watch: Watch | None = None,
 ) -> Lessons:
     """Run a log through the online classes: pasts that it gives without times, then what happened."""
     for exposure in exposures:
         _remember(state, exposure)
-    lessons = learn(state, with_impressions(log, exposures), exposures, clicks, say)
+    lessons = learn(state, with_impressions(log, exposures), exposures, clicks, say, watch)
     state.learned = lessons.learned
     return lessons
 

@@ -71,6 +71,13 @@ class Verdict:
             return "failed"
         return "passed" if self.facts else "not_shown"
 
+    def told(self) -> str:
+        """For a person: the figures and what follows."""
+        if not self.facts:
+            return f"gate: {self.word}; {'; '.join(self.not_shown)}"
+        figures = ", ".join(f"{name} {row['auc']:.4f}" for name, row in self.facts["models"].items())
+        return f"gate: {self.word}; AUC on {self.facts['impressions']:,} later lists: {figures}"
+
     def as_dict(self) -> dict[str, Any]:
         """For the manifest, under ``metrics.gate``."""
         told = {"verdict": self.word, "reasons": self.reasons, "not_shown": self.not_shown}
@@ -89,11 +96,9 @@ def hold_back(config: Config, material: Material, registry: Registry, replay: Re
     """
     standing = _Standing.of(registry, say)
     verdict = Verdict(standing.version if standing else None)
-    rules, lists = config.gate, material.lists()
-    since = standing.watermark if standing else _NEVER
-    slice_ = latest(lists, rules.held_back_share, rules.min_lists, rules.max_lists, since)
+    slice_ = _slice(config, material, standing)
     if slice_ is None:
-        verdict.not_shown.append(_too_few(material, len(lists), rules.min_lists))
+        verdict.not_shown.append(_too_few(material, len(material.lists()), config.gate.min_lists))
         _by_settings_alone(verdict, standing, config)
         return verdict
     say(f"judging these settings on the latest {len(slice_.lists):,} lists, fitted without them")
@@ -108,6 +113,18 @@ def hold_back(config: Config, material: Material, registry: Registry, replay: Re
     if standing:
         _compare(verdict, standing, trial, tables["funnel"])
     return verdict
+
+
+def taught(config: Config, material: Material, registry: Registry) -> Material:
+    """What settings may be chosen on: everything before the lists that the gate will judge them by."""
+    part = _slice(config, material, _Standing.of(registry, lambda _: None))
+    return material if part is None else material.before(part.begin)
+
+
+def _slice(config: Config, material: Material, standing: "_Standing | None") -> Slice | None:
+    rules = config.gate
+    since = standing.watermark if standing else _NEVER
+    return latest(material.lists(), rules.held_back_share, rules.min_lists, rules.max_lists, since)
 
 
 def may_replace(registry: Registry, verdict: Verdict, say: Say) -> list[str]:

@@ -13,7 +13,7 @@ from recsys.covisitation import Covisitation, Trails
 from recsys.errors import ConfigError
 from recsys.features import LEARNED, learned_matrix
 from recsys.learned import Learned
-from recsys.pipeline import Funnel
+from recsys.pipeline import Funnel, Query
 from recsys.profile import reader_key
 from recsys.ranker import AdditiveRanker
 from recsys.schemas import EVENT_TYPES, Exposure
@@ -23,6 +23,8 @@ from training.moments import Moments
 from training.readers import EventLog, read_events
 
 Clicks = dict[tuple[str, str], frozenset[str]]
+# told of every list that teaches: exposure, state, query, rows and labels of the known candidates, features
+Watch = Callable[[Exposure, State, Query, NDArray[np.int32], NDArray[np.bool_], NDArray[np.float64]], None]
 OPENED = (EVENT_TYPES.index("view"), EVENT_TYPES.index("click"))
 _DAY = 86_400.0
 _ODD = np.uint64(0x9E3779B97F4A7C15)
@@ -48,7 +50,12 @@ def clicks_of(data: Path) -> Clicks:
 
 
 def learn(
-    state: State, log: EventLog, exposures: Sequence[Exposure], clicks: Clicks, say: Callable[[str], None]
+    state: State,
+    log: EventLog,
+    exposures: Sequence[Exposure],
+    clicks: Clicks,
+    say: Callable[[str], None],
+    watch: Watch | None = None,
 ) -> Lessons:
     """Replay a log through a state and learn from it on the way.
 
@@ -61,6 +68,7 @@ def learn(
         exposures: served lists, in time order.
         clicks: of these lists.
         say: told of each step.
+        watch: told of each list that teaches.
     """
     config = state.config
     unknown = sorted(set(config.ranker.features) - set(LEARNED))
@@ -69,7 +77,8 @@ def learn(
     first = _first_lesson(exposures)
     state.learned = _together(state, log.between(-np.inf, first), exposures)
     moments = Moments(state, log)
-    examples = _examples(moments, [e for e in exposures if e.ts.timestamp() > first], clicks, config)
+    teaching = [e for e in exposures if e.ts.timestamp() > first]
+    examples = _examples(moments, teaching, clicks, config, watch)
     moments.until(np.inf)
     notes, rankers = [], {}
     for surface, found in examples.items():
@@ -152,7 +161,11 @@ def trails_of(
 
 
 def _examples(
-    moments: Moments, exposures: Sequence[Exposure], clicks: Clicks, config: Config
+    moments: Moments,
+    exposures: Sequence[Exposure],
+    clicks: Clicks,
+    config: Config,
+    watch: Watch | None,
 ) -> dict[str, Examples]:
     """Features of every list that has a click and another article, as they were when it was served."""
     names = config.ranker.features
@@ -171,6 +184,8 @@ def _examples(
         scores = funnel.score(exposure.surface, query, rows[known])
         matrix = learned_matrix(state, rows[known], funnel.moment(query, exposure.surface), names)
         found[exposure.surface].add(exposure.ts.timestamp(), scores, matrix, labels[known])
+        if watch is not None:
+            watch(exposure, state, query, rows[known], labels[known], matrix)
     return found
 
 

@@ -59,12 +59,21 @@ class Material:
         return replace(self, log=self.log.part(0, stop), exposures=earlier)
 
     def lists(self) -> list[Exposure]:
-        """Served lists that a ranker ranks, with a click and an article that was not clicked."""
-        return [exposure for exposure in self.exposures if self._tells(exposure)]
+        """What a ranker can be judged by: lists that it ranks, of their articles those in the catalogue.
 
-    def _tells(self, exposure: Exposure) -> bool:
-        if exposure.surface not in RANKED:
-            return False
-        chosen = self.clicks.get((exposure.request_id, exposure.surface), frozenset())
-        hits = sum(item.article_id in chosen for item in exposure.items)
-        return 0 < hits < len(exposure.items)
+        A list is left out unless one of these was clicked and another was not. An article that the data
+        do not hold has no text and is never served; how it would rank says nothing.
+        """
+        known = {made.article_id for made in self.articles}
+        found = (self._judgeable(exposure, known) for exposure in self.exposures)
+        return [exposure for exposure in found if exposure is not None]
+
+    def _judgeable(self, exposure: Exposure, known: set[str]) -> Exposure | None:
+        chosen = self.clicks.get((exposure.request_id, exposure.surface))
+        if exposure.surface not in RANKED or not chosen:
+            return None
+        items = [item for item in exposure.items if item.article_id in known]
+        hits = sum(item.article_id in chosen for item in items)
+        if not 0 < hits < len(items):
+            return None
+        return exposure if len(items) == len(exposure.items) else exposure.model_copy(update={"items": items})
