@@ -1,6 +1,6 @@
 """Blend features into a score whose additive parts a person can read."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
@@ -44,19 +44,35 @@ def blend(
         published = state.catalog.published[candidates.rows]
         return candidates.with_parts(features.recency(published, moment.now)[:, None], ("recency",))
     rows = candidates.rows
-    names: list[str] = []
-    columns: list[Floats] = []
-    for name, compute in _PARTS.items():
-        weight = getattr(config.weights, name)
-        if weight:
-            values = compute(state, rows, moment, config)
-            names.append(name)
-            columns.append(weight * np.nan_to_num(values))
-    _add_off_topic(columns, names, config.weights, config.min_similarity)
+    weighted = [name for name in _PARTS if getattr(config.weights, name)]
+    columns, names = weigh(raw_parts(state, rows, moment, config, weighted), config)
     _add_age_limit(columns, names, state, rows, moment, config)
     if not columns:
         return candidates.with_parts(np.zeros((len(rows), 1)), ("constant",))
     return candidates.with_parts(np.column_stack(columns), tuple(names))
+
+
+def raw_parts(
+    state: State, rows: Rows, moment: Moment, config: SurfaceConfig, names: Iterable[str] = tuple(_PARTS)
+) -> dict[str, Floats]:
+    """Features of the blend before their weights, (n,) each; one that is missing is 0.
+
+    They do not depend on the weights, so whoever tries many weights computes them once.
+    """
+    return {name: np.nan_to_num(_PARTS[name](state, rows, moment, config)) for name in names}
+
+
+def weigh(raw: Mapping[str, Floats], config: SurfaceConfig) -> tuple[list[Floats], list[str]]:
+    """Weighted parts and their names, with what being off the topic costs.
+
+    Args:
+        raw: from ``raw_parts``, at least those with a weight.
+        config: weights of the surface.
+    """
+    names = [name for name in raw if getattr(config.weights, name)]
+    columns = [getattr(config.weights, name) * raw[name] for name in names]
+    _add_off_topic(columns, names, config.weights, config.min_similarity)
+    return columns, names
 
 
 def rank(

@@ -95,6 +95,21 @@ class Bundle:
         except (OSError, ValueError) as error:
             raise BundleError(f"{path} is not a readable array: {error}") from error
 
+    def verify(self, name: str) -> None:
+        """Check one file against the manifest.
+
+        Raises:
+            BundleError: it is missing, or has a wrong size or digest.
+        """
+        file, entry = self.path / name, self.manifest["files"].get(name)
+        if entry is None or not file.is_file():
+            raise BundleError(f"bundle {self.path.name}: the file {name} is missing")
+        if file.stat().st_size != entry["bytes"] or file_digest(file) != entry["digest"]:
+            raise BundleError(
+                f"bundle {self.path.name}: the file {name} does not have the digest in {MANIFEST}; "
+                "it was damaged or changed after training; roll back or train again"
+            )
+
 
 def write_bundle(
     target: Path,
@@ -156,17 +171,10 @@ def open_bundle(path: Path) -> Bundle:
     Raises:
         BundleError: a missing file, a wrong size or digest, an unknown format.
     """
-    manifest = read_manifest(path)
-    for name, entry in manifest["files"].items():
-        file = path / name
-        if not file.is_file():
-            raise BundleError(f"bundle {path.name}: the file {name} is missing")
-        if file.stat().st_size != entry["bytes"] or file_digest(file) != entry["digest"]:
-            raise BundleError(
-                f"bundle {path.name}: the file {name} does not have the digest in {MANIFEST}; "
-                "it was damaged or changed after training; roll back or train again"
-            )
-    return Bundle(path, manifest)
+    bundle = Bundle(path, read_manifest(path))
+    for name in bundle.manifest["files"]:
+        bundle.verify(name)
+    return bundle
 
 
 class Registry:

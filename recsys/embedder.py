@@ -25,7 +25,10 @@ class Embedder(Protocol):
     """
 
     model_id: str
-    dimensions: int
+
+    @property
+    def dimensions(self) -> int:
+        """Length of a vector."""
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(n, d) float32 unit rows in the order of the texts."""

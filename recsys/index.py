@@ -159,6 +159,34 @@ def _highest(scores: NDArray[np.float32], k: int) -> tuple[NDArray[np.int32], ND
     return columns[best].astype(np.int32), values[best]
 
 
+def nearest_of(
+    wanted: NDArray[np.integer], vectors: Vectors, k: int, block: int = _BLOCK
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """The ``k`` nearest rows of some rows, exactly; zero rows get and give none.
+
+    Args:
+        wanted: (m,) rows whose neighbours are asked for.
+        vectors: (n, d) unit rows or zeros.
+        k: neighbours a row, less than n.
+        block: rows multiplied at a time; memory is block * n * 4 bytes.
+
+    Returns:
+        (m, k) rows, best first, ties by row, -1 where there are fewer; and (m, k) cosines, -inf there.
+    """
+    rows = np.full((len(wanted), k), -1, dtype=np.int32)
+    cosines = np.full((len(wanted), k), -np.inf, dtype=np.float32)
+    empty = ~np.any(vectors, axis=1)
+    for start in range(0, len(wanted) if k else 0, block):
+        part = wanted[start : start + block]
+        scores = vectors[part] @ vectors.T
+        scores[:, empty] = -np.inf
+        scores[np.arange(len(part)), part] = -np.inf
+        rows[start : start + block], cosines[start : start + block] = _highest(scores, k)
+    cosines[empty[wanted]] = -np.inf
+    rows[np.isneginf(cosines)] = -1
+    return rows, cosines
+
+
 class Neighbours:
     """The ``k`` nearest rows of every row, so that a request does no search.
 
@@ -181,18 +209,7 @@ class Neighbours:
         """
         n = len(vectors)
         k = min(k, max(n - 1, 0))
-        rows = np.full((n, k), -1, dtype=np.int32)
-        cosines = np.full((n, k), -np.inf, dtype=np.float32)
-        empty = ~np.any(vectors, axis=1)
-        for start in range(0, n if k else 0, block):
-            stop = min(start + block, n)
-            scores = vectors[start:stop] @ vectors.T
-            scores[:, empty] = -np.inf
-            scores[np.arange(stop - start), np.arange(start, stop)] = -np.inf
-            rows[start:stop], cosines[start:stop] = _highest(scores, k)
-        cosines[empty] = -np.inf
-        rows[np.isneginf(cosines)] = -1
-        return cls(rows, cosines)
+        return cls(*nearest_of(np.arange(n), vectors, k, block))
 
     def of(self, row: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Rows and cosines of the neighbours of ``row``, best first."""

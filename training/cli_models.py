@@ -1,6 +1,6 @@
 """Commands of the registry of bundles."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -8,6 +8,7 @@ from rich.table import Table
 from recsys.bundle import Registry, open_bundle, read_manifest
 from recsys.errors import RecsysError
 from training import console
+from training.card import gate_row, model_card
 from training.cli_options import Models
 
 models_app = typer.Typer(help="The registry of bundles.", no_args_is_help=True)
@@ -25,30 +26,53 @@ def list_models(models: Models, as_json: Annotated[bool, typer.Option("--json")]
     for name in registry.versions():
         try:
             manifest = read_manifest(models / name)
-            facts = {key: manifest[key] for key in ("created", "articles", "events")} | {"error": None}
+            facts = {key: manifest[key] for key in ("created", "articles", "events", "metrics")}
+            facts |= {"gate": gate_row(manifest), "error": None}
         except RecsysError as error:
             facts = {"error": str(error)}
         rows.append({"version": name, "current": name == current, **facts})
     if as_json:
         console.print_json(rows)
         return
-    table = Table("", "version", "created", "articles", "events", "defect")
+    console.wide.print(_side_by_side(rows))
+
+
+def _side_by_side(rows: list[dict[str, Any]]) -> Table:
+    """Bundles under each other, their metrics on the lists held back from each side by side."""
+    heads = ("articles", "events", "lists", "AUC", "blend", "decayed", "nDCG@10", "gate")
+    table = Table("", "version", "created", *heads)
     for row in rows:
-        cells = [
-            str(row.get(key) if row.get(key) is not None else "")
-            for key in ("version", "created", "articles", "events", "error")
-        ]
-        table.add_row("*" if row["current"] else "", *cells)
-    console.wide.print(table)
+        start = ["*" if row["current"] else "", str(row["version"])]
+        if row["error"] is not None:
+            table.add_row(*start, str(row["error"]), *[""] * len(heads))
+            continue
+        gate = row["gate"]
+        models = [gate["funnel"], gate["content_blend"], gate["decayed_counts"]]
+        figures = [_figure(values, "auc", at == 0) for at, values in enumerate(models)]
+        counts = [f"{row[key]:,}" for key in ("articles", "events")]
+        cells = [*counts, str(gate["impressions"] or ""), *figures, _figure(gate["funnel"], "ndcg@10", False)]
+        table.add_row(*start, str(row["created"])[:16], *cells, str(gate["verdict"] or ""))
+    return table
+
+
+def _figure(values: dict[str, Any] | None, metric: str, interval: bool) -> str:
+    if values is None:
+        return ""
+    low, high = values["ci"][metric]
+    return f"{values[metric]:.4f}" + (f" ({low:.4f}-{high:.4f})" if interval else "")
 
 
 @models_app.command()
-def show(version: str, models: Models) -> None:
-    """The manifest of a bundle.
+def show(version: str, models: Models, as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+    """The model card of a bundle; with --json its manifest.
 
     Example: recsys models show v20260101-080000 --models models
     """
-    console.print_json(read_manifest(Registry(models).path(version)))
+    manifest = read_manifest(Registry(models).path(version))
+    if as_json:
+        console.print_json(manifest)
+    else:
+        console.out.print(model_card(manifest), markup=False)
 
 
 @models_app.command()
@@ -67,7 +91,10 @@ def promote(version: str, models: Models) -> None:
 
     Example: recsys models promote v20260101-080000 --models models
     """
+    gate = read_manifest(Registry(models).path(version)).get("metrics", {}).get("gate", {})
     Registry(models).promote(version)
+    if gate.get("verdict") == "failed":
+        console.say(f"promoted although the gate refused it in training: {'; '.join(gate['reasons'])}")
     console.out.print(f"{version} is in service")
 
 

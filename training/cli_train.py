@@ -22,34 +22,43 @@ def train(
     publish: Annotated[bool, typer.Option(help="Put the bundle into service if it is not worse.")] = False,
     fit_until: Annotated[str | None, typer.Option(help="Use nothing after this time.")] = None,
     seed: Annotated[int | None, typer.Option(min=0)] = None,
+    tune: Annotated[int, typer.Option(min=0, help="Search settings by so many trials first.")] = 0,
     overrides: Set = None,
 ) -> None:
-    """Embed, learn, write a bundle, and publish it if asked.
+    """Embed, learn, judge on the latest lists, write a bundle, and publish it if the gate lets it.
+
+    With --tune N, settings are searched before ([tune] of the configuration); a search that was cut off
+    goes on where it stopped.
 
     Example: recsys train --data data/site --models models --publish
     """
     from training.fit import train as run
-    from training.gate import judge_replacement
+    from training.gate import may_replace
 
     changes = list(overrides or []) + ([f"train.seed={seed}"] if seed is not None else [])
     settings = load_config(config, changes)
     source = _data_or_store(data, store, models)
     until = console.instant(fit_until, "--fit-until")
-    with console.progress("texts embedded") as step:
+    with console.progress("texts embedded") as step, console.progress("settings tried") as tried:
         trained = run(
             settings,
             source,
             models,
             created=console.wall_clock(),
             fit_until=until,
+            trials=tune,
             say=console.say,
             progress=step,
+            tried=tried,
         )
     for note in trained.notes:
         console.say(f"note: {note}")
+    if trained.tuned is not None:
+        console.out.print(f"{trained.tuned.told()}\n{trained.tuned.toml()}", markup=False)
+    console.say(trained.verdict.told())
     console.out.print(f"bundle {trained.bundle.version}", markup=False)
     if publish:
-        reasons = judge_replacement(Registry(models), trained.bundle, source, console.say)
+        reasons = may_replace(Registry(models), trained.verdict, console.say)
         if reasons:
             raise DataError(f"{trained.bundle.version} is not published: {'; '.join(reasons)}")
         Registry(models).promote(trained.bundle.version)

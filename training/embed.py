@@ -1,11 +1,13 @@
 """Bulk embedding with sentence-transformers, cached by text digest and resumable."""
 
 import hashlib
+import importlib.util
 import io
 import os
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,29 +30,39 @@ class SentenceTransformerEmbedder:
         batch_size: texts a batch; batches are sorted by length.
 
     Raises:
-        EmbedderError: the model cannot be loaded.
+        EmbedderError: the model cannot be loaded (when a text is embedded).
         MissingExtraError: sentence-transformers is not installed.
     """
 
     def __init__(self, model: str = "default", batch_size: int = 32) -> None:
         self.folder = default_folder() if model == "default" else Path(model)
+        if importlib.util.find_spec("sentence_transformers") is None:
+            raise MissingExtraError("sentence-transformers", "train")
+        self._place = str(self.folder) if model == "default" else model
+        self.batch_size = batch_size
+        self.model_id = _identity(self.folder, model)
+
+    @cached_property
+    def model(self) -> Any:
+        """The loaded model; loading takes seconds, and a training whose vectors are cached needs none."""
         try:
             from sentence_transformers import SentenceTransformer
         except ImportError as error:
             raise MissingExtraError(error.name or "sentence-transformers", "train") from error
-        place = str(self.folder) if model == "default" else model
         try:
             with redirect_stderr(io.StringIO()):
-                self.model: Any = SentenceTransformer(place, device="cpu")
+                return SentenceTransformer(self._place, device="cpu")
         except Exception as error:
             # the library raises whatever its loaders raise; the person needs one message
             raise EmbedderError(
-                f"the embedding model {model!r} cannot be loaded: {str(error)[:300]}; give a folder that "
-                "holds a sentence-transformers model, or a name that is in the local cache"
+                f"the embedding model {self._place!r} cannot be loaded: {str(error)[:300]}; give a folder "
+                "that holds a sentence-transformers model, or a name that is in the local cache"
             ) from error
-        self.batch_size = batch_size
-        self.dimensions = _dimensions(self.model)
-        self.model_id = _identity(self.folder, model)
+
+    @cached_property
+    def dimensions(self) -> int:
+        """Length of a vector."""
+        return _dimensions(self.model)
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """See ``Embedder.embed``."""
@@ -120,6 +132,11 @@ class VectorCache:
         self._shards.append(shard)
         self._places.update((name, (len(self._shards) - 1, at)) for at, name in enumerate(names))
 
+    @property
+    def dimensions(self) -> int | None:
+        """Length of the vectors kept, None while there are none."""
+        return self._shards[0].shape[1] if self._shards else None
+
     def __contains__(self, digest: str) -> bool:
         return digest in self._places
 
@@ -172,6 +189,7 @@ def embed_cached(
         store.add([digest for digest, _ in part], embedder.embed([text for _, text in part]))
         if progress is not None:
             progress(start + len(part), len(todo))
-    vectors = np.zeros((len(written), embedder.dimensions), dtype=np.float32)
-    vectors[written] = store.get(digests, embedder.dimensions)
+    dimensions = store.dimensions or embedder.dimensions
+    vectors = np.zeros((len(written), dimensions), dtype=np.float32)
+    vectors[written] = store.get(digests, dimensions)
     return Embedded(vectors, len(todo), len(texts) - len(todo))

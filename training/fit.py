@@ -9,26 +9,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from recsys.bundle import Bundle, Registry
-from recsys.catalog import Catalog
 from recsys.config import Config, Weights
 from recsys.embedder import embedding_text
 from recsys.errors import DataError, EmbedderError
 from recsys.features import check_names
-from recsys.index import ExactIndex, Neighbours, duplicate_groups
 from recsys.profile import reader_key
 from recsys.schemas import EVENT_TYPES, Article, Exposure
 from recsys.snapshot import write_state
 from recsys.state import State
 from training.attribution import Labels
-from training.clicklog import read_click_log
 from training.embed import Embedded, SentenceTransformerEmbedder, embed_cached
 from training.fit_metrics import FitMetrics
-from training.learn import Lessons, Watch, learn
+from training.gate import Verdict, hold_back, taught
+from training.learn import Lessons, OfList, Watch, learn
+from training.material import Embeddings, Material, read_material
+from training.neighbours import find_neighbours
 from training.onnx_export import export_onnx
-from training.readers import EventLog, read_articles, read_exposures
+from training.readers import EventLog, read_articles
+from training.tuning import FOLDER as TUNING
+from training.tuning import Tuned, tune
 
 Say = Callable[[str], None]
 _IMPRESSION = EVENT_TYPES.index("impression")
@@ -45,6 +46,8 @@ class Trained:
     bundle: Bundle
     embedded: Embedded
     notes: list[str]
+    verdict: Verdict
+    tuned: Tuned | None = None
 
 
 def train(
@@ -54,8 +57,10 @@ def train(
     *,
     created: datetime,
     fit_until: datetime | None = None,
+    trials: int = 0,
     say: Say = lambda _: None,
     progress: Callable[[int, int], None] | None = None,
+    tried: Callable[[int, int], None] | None = None,
 ) -> Trained:
     """Train on canonical data and write a bundle; it is not yet in service.
 
@@ -65,8 +70,10 @@ def train(
         models: the registry; embeddings are cached in it.
         created: time that names the bundle.
         fit_until: later events and exposures are not used.
+        trials: of settings to be searched (``recsys.config.TuneConfig``); 0 takes them as they are.
         say: told each step.
         progress: (done, to do) of texts to embed.
+        tried: (done, to do) of trials.
 
     Raises:
         ConfigError, DataError, EmbedderError, BundleError.
@@ -85,17 +92,37 @@ def train(
         export_onnx(embedder, models / EMBEDDERS / embedder.model_id)
     except EmbedderError as error:
         notes.append(f"no export for serving: {error}")
-    state = build_state(config, articles, embedded.vectors, say)
-    watch = FitMetrics({article.article_id: article for article in articles})
-    log, told = fit_log(state, data, until=until, now=created.timestamp(), say=say, watch=watch)
-    notes += told
-    say(f"counted {len(log):,} events of {len(state.histories):,} readers")
     registry = Registry(models)
+    say(f"finding {config.index.neighbours} neighbours of each article")
+    neighbours, kept = find_neighbours(
+        [article.article_id for article in articles],
+        embedded.vectors,
+        config.index.neighbours,
+        registry,
+        embedder.model_id,
+    )
+    say(f"neighbours of {kept:,} articles came from an earlier bundle")
+    found = Embeddings(articles, embedded.vectors, neighbours, embedder.model_id)
+    material, told = read_material(config, data, found, until=until, now=created.timestamp())
+    notes += told
+    tuned = None
+    if trials:
+        known = taught(config, material, registry)
+        tuned = tune(config, known, replay, trials, models / TUNING, say, tried)
+        config = tuned.config
+    verdict = hold_back(config, material, registry, replay, say)
+    state, log = material.state(config), material.log
+    watch = FitMetrics({article.article_id: article for article in articles})
+    lessons = replay(state, log, material.exposures, material.clicks, say, watch)
+    notes += lessons.notes
+    say(f"counted {len(log):,} events of {len(state.histories):,} readers")
     name = registry.new_version(created)
-    manifest = _manifest(name, created, config, embedder, log, fit_until, notes)
-    manifest["metrics"] |= watch.as_dict()
+    manifest = _manifest(name, created, config, material, fit_until, notes)
+    manifest["metrics"] |= {"gate": verdict.as_dict(), **watch.as_dict()}
+    if tuned is not None:
+        manifest["metrics"]["tuning"] = tuned.facts
     bundle = write_state(models / name, state, articles, manifest)
-    return Trained(bundle, embedded, notes)
+    return Trained(bundle, embedded, notes, verdict, tuned)
 
 
 def embed_articles(
@@ -110,48 +137,6 @@ def embed_articles(
     return embed_cached(texts, embedder, cache, progress)
 
 
-def build_state(
-    config: Config, articles: Sequence[Article], vectors: NDArray[np.float32], say: Say = lambda _: None
-) -> State:
-    """A state with articles, neighbours and near-duplicates, without events."""
-    say(f"finding {config.index.neighbours} neighbours of each article")
-    neighbours = Neighbours.compute(vectors, config.index.neighbours)
-    catalog = Catalog.of(articles, config.site.url_template)
-    if len(catalog) != len(articles):
-        raise DataError("an article id stands twice in the data; 'recsys validate' names it")
-    catalog.duplicate[: len(catalog)] = duplicate_groups(neighbours, config.index.near_duplicate_cosine)
-    return State(config, catalog, ExactIndex(vectors), neighbours)
-
-
-def fit_log(
-    state: State,
-    data: Path,
-    *,
-    until: float,
-    now: float,
-    say: Say = lambda _: None,
-    watch: Watch | None = None,
-) -> tuple[EventLog, list[str]]:
-    """Clean the log of canonical data, run it through a state, learn from it.
-
-    Args:
-        state: with articles, without events; it is changed.
-        data: canonical data.
-        until: unix seconds; nothing later is used.
-        now: unix seconds; what is dated more than a day later is left out.
-        say: told each step.
-        watch: told of lists and rankers.
-
-    Returns:
-        The cleaned log, and what a person should know.
-    """
-    published = dict(zip(state.catalog.ids, state.catalog.published.tolist(), strict=False))
-    cleaned = read_click_log(data, state.config, published, until=until, now=now)
-    exposures = cleaned.believed(_exposures(data, until))
-    lessons = replay(state, cleaned.log, exposures, cleaned.labels, say, watch)
-    return cleaned.log, [*cleaned.notes, *lessons.notes]
-
-
 def replay(
     state: State,
     log: EventLog,
@@ -159,18 +144,14 @@ def replay(
     clicks: Labels,
     say: Say = lambda _: None,
     watch: Watch | None = None,
+    each: OfList | None = None,
 ) -> Lessons:
     """Run a log through the online classes: pasts that it gives without times, then what happened."""
     for exposure in exposures:
         _remember(state, exposure)
-    lessons = learn(state, log, exposures, clicks, say, watch)
+    lessons = learn(state, log, exposures, clicks, say, watch, each)
     state.learned = lessons.learned
     return lessons
-
-
-def _exposures(data: Path, until: float) -> list[Exposure]:
-    found = (exposure for exposure in read_exposures(data) if exposure.ts.timestamp() <= until)
-    return sorted(found, key=lambda exposure: exposure.ts)
 
 
 def _remember(state: State, exposure: Exposure) -> None:
@@ -185,18 +166,18 @@ def _manifest(
     name: str,
     created: datetime,
     config: Config,
-    embedder: SentenceTransformerEmbedder,
-    log: EventLog,
+    material: Material,
     fit_until: datetime | None,
     notes: Sequence[str],
 ) -> dict[str, Any]:
     window: list[str | None] = [None, None]
+    log = material.log
     if len(log):
         window = [datetime.fromtimestamp(ts, UTC).isoformat() for ts in (log.ts[0], log.ts[-1])]
     return {
         "version": name,
         "created": created.isoformat(),
-        "embedder": {"model_id": embedder.model_id, "dimensions": embedder.dimensions},
+        "embedder": {"model_id": material.model_id, "dimensions": material.vectors.shape[1]},
         "data_window": window,
         "fit_until": None if fit_until is None else fit_until.isoformat(),
         "events": len(log),

@@ -30,6 +30,8 @@ from training.moments import Moments, with_impressions
 from training.readers import EventLog
 from training.shown import shown_places
 
+# told of every list that teaches: exposure, state, query, rows and labels of the known candidates, features
+OfList = Callable[[Exposure, State, Query, Rows, NDArray[np.bool_], NDArray[np.float64]], None]
 OPENED = (EVENT_TYPES.index("view"), EVENT_TYPES.index("click"))
 _DAY = 86_400.0
 _ODD = np.uint64(0x9E3779B97F4A7C15)
@@ -72,6 +74,7 @@ def learn(
     clicks: Labels,
     say: Callable[[str], None],
     watch: Watch | None = None,
+    each: OfList | None = None,
 ) -> Lessons:
     """Replay a log through a state and learn from it on the way.
 
@@ -85,6 +88,7 @@ def learn(
         clicks: of these lists.
         say: told of each step.
         watch: told of lists and rankers.
+        each: told of each list that teaches.
     """
     config = state.config
     check_names(config.ranker.features)
@@ -100,7 +104,7 @@ def learn(
     state.learned = replace(early, age=truths.age, examination=truths.examination)
     moments = Moments(state, log)
     usable = [e for e in exposures if e.ts.timestamp() > first]
-    examples = _examples(moments, usable, clicks, config, watch)
+    examples = _examples(moments, usable, clicks, config, watch, each)
     moments.until(np.inf)
     notes, rankers = list(truths.notes), {}
     for surface, found in examples.items():
@@ -211,6 +215,7 @@ def _examples(
     clicks: Labels,
     config: Config,
     watch: Watch | None = None,
+    each: OfList | None = None,
 ) -> dict[str, Examples]:
     """Features of every list that has a click and another article, as they were when it was served."""
     names = config.ranker.features
@@ -236,6 +241,8 @@ def _examples(
         found[exposure.surface].add(ts, scores, matrix, labels[known], weight, looked)
         if watch is not None and number >= (1.0 - _LATER) * len(lists):
             watch.later(state, exposure, query, rows[known], labels[known])
+        if each is not None:
+            each(exposure, state, query, rows[known], labels[known], matrix)
     return found
 
 

@@ -74,6 +74,12 @@ def with_impressions(
     return merged.sorted_by_time()
 
 
+def as_counted(state: State, log: EventLog, exposures: Sequence[Exposure], clicks: Labels) -> EventLog:
+    """The log as this state's counters take it: ``with_impressions`` by its own settings and lessons."""
+    per_click = state.config.popularity.impressions_per_click
+    return with_impressions(log, exposures, clicks, per_click, state.learned.examination)
+
+
 class _ClickTimes:
     """When each reader clicked each article."""
 

@@ -6,6 +6,7 @@ Units stand in the names (``half_life_hours``). An unknown key is an error that 
 from recsys.config.learning import ClicklogConfig, ExaminationConfig, RankerConfig, TopicsConfig, TrainConfig
 from recsys.config.loading import build_config, load_config
 from recsys.config.section import Section
+from recsys.config.selection import GateConfig, TuneConfig
 from recsys.config.signals import (
     AgeCurveConfig,
     CovisitationConfig,
@@ -27,6 +28,7 @@ __all__ = [
     "CovisitationConfig",
     "EmbeddingConfig",
     "ExaminationConfig",
+    "GateConfig",
     "IndexConfig",
     "PopularityConfig",
     "ProfileConfig",
@@ -38,6 +40,7 @@ __all__ = [
     "SurfacesConfig",
     "TopicsConfig",
     "TrainConfig",
+    "TuneConfig",
     "Weights",
     "build_config",
     "load_config",

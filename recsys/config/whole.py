@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from recsys.config.learning import ClicklogConfig, ExaminationConfig, RankerConfig, TopicsConfig, TrainConfig
 from recsys.config.section import Section
+from recsys.config.selection import GateConfig, TuneConfig
 from recsys.config.signals import (
     AgeCurveConfig,
     CovisitationConfig,
@@ -41,6 +42,8 @@ class Config(Section):
     site: SiteConfig = SiteConfig()
     auth: AuthConfig = AuthConfig()
     train: TrainConfig = TrainConfig()
+    gate: GateConfig = GateConfig()
+    tune: TuneConfig = TuneConfig()
 
     @model_validator(mode="after")
     def _surface_half_lives_exist(self) -> "Config":

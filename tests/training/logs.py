@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from recsys.config import Config
+from recsys.index import Neighbours
 from recsys.schemas import Article, Event, Exposure, ExposureItem
 from recsys.state import State
 from tests.builders import DIMENSIONS, NOW, event, scattered
 from training.clicklog import ClickLog, read_click_log
-from training.fit import build_state, fit_log
+from training.fit import replay
+from training.material import Embeddings, read_material
 from training.writing import DatasetWriter
 
 
@@ -70,6 +72,9 @@ def trained(
     """A state as training makes it, with scattered vectors, and the notes as one text."""
     write(folder, articles, events, exposures)
     vectors = np.array([scattered(item.article_id) for item in articles], dtype=np.float32)
-    state = build_state(config or Config(), articles, vectors.reshape(-1, DIMENSIONS))
-    _, notes = fit_log(state, folder, until=np.inf, now=NOW.timestamp())
-    return state, "\n".join(notes)
+    settings, rows = config or Config(), vectors.reshape(-1, DIMENSIONS)
+    found = Embeddings(articles, rows, Neighbours.compute(rows, settings.index.neighbours), "scattered")
+    material, notes = read_material(settings, folder, found, until=np.inf, now=NOW.timestamp())
+    state = material.state(settings)
+    lessons = replay(state, material.log, material.exposures, material.clicks)
+    return state, "\n".join([*notes, *lessons.notes])

@@ -18,7 +18,8 @@ from recsys.schemas import Article
 from tests.broken import UnsteadyEmbedder
 from tests.conftest import Newsroom
 from training.embed import SentenceTransformerEmbedder, VectorCache, embed_cached
-from training.fit import EMBEDDERS
+from training.fit import CACHE, EMBEDDERS
+from training.readers import read_articles
 from training.weights import check_weights, default_folder
 
 TEXTS = [
@@ -161,7 +162,15 @@ def test_changed_weights_are_refused(tmp_path: Path) -> None:
 
 def test_an_unknown_model_is_told_with_what_would_do() -> None:
     with pytest.raises(EmbedderError, match=r"(?s)'no/such-model' cannot be loaded.*give a folder"):
-        SentenceTransformerEmbedder("no/such-model")
+        SentenceTransformerEmbedder("no/such-model").embed(["a text"])
+
+
+def test_vectors_that_are_cached_need_no_model(newsroom: Newsroom) -> None:
+    embedder = SentenceTransformerEmbedder()
+    texts = [embedding_text(article) for article in read_articles(newsroom.data)]
+    found = embed_cached(texts, embedder, newsroom.models / CACHE)
+    assert (found.computed, found.vectors.shape[1]) == (0, 384)
+    assert "model" not in vars(embedder)
 
 
 def test_any_sentence_transformers_folder_is_taken(trained_embedder: SentenceTransformerEmbedder) -> None:
