@@ -13,13 +13,14 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("recsys", "training", "serving")
 LAYERS = (
     {"errors"},
-    {"text"},
+    {"text", "lexical"},
     {"schemas"},
     {"candidates", "config", "store", "bundle"},
     {
         "counters",
         "embedder",
         "index",
+        "lexical_index",
         "catalog",
         "popularity",
         "profile",

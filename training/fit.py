@@ -17,11 +17,13 @@ from recsys.config import Config, Weights
 from recsys.embedder import embedding_text
 from recsys.errors import DataError, EmbedderError
 from recsys.index import ExactIndex, Neighbours, duplicate_groups
+from recsys.lexical import Lexicon
 from recsys.profile import reader_key
 from recsys.schemas import EVENT_TYPES, Article, Exposure
 from recsys.snapshot import write_state
 from recsys.state import State
 from training.embed import Embedded, SentenceTransformerEmbedder, embed_cached
+from training.languages import declared_languages, lexical_of, notes_on_languages, place_neighbours
 from training.learn import Clicks, Lessons, clicks_of, learn
 from training.moments import with_impressions
 from training.onnx_export import export_onnx
@@ -82,6 +84,7 @@ def train(
     except EmbedderError as error:
         notes.append(f"no export for serving: {error}")
     state = build_state(config, articles, embedded.vectors, say)
+    notes += notes_on_languages(state)
     exposures = _exposures(data, until)
     log = read_event_log(data).between(-np.inf, until)
     lessons = replay(state, log, exposures, clicks_of(data), say)
@@ -101,8 +104,12 @@ def embed_articles(
     config: Config,
     progress: Callable[[int, int], None] | None = None,
 ) -> Embedded:
-    """Vectors of articles, in their order."""
-    texts = [embedding_text(article, config.embedding.body_chars) for article in articles]
+    """Vectors of articles, in their order; zeros in a language that the model does not read."""
+    reads = Lexicon(declared_languages(config.embedding)).reads
+    texts = [
+        embedding_text(article, config.embedding.body_chars) if reads(article.language) else ""
+        for article in articles
+    ]
     return embed_cached(texts, embedder, cache, progress)
 
 
@@ -112,11 +119,13 @@ def build_state(
     """A state with articles, neighbours and near-duplicates, without events."""
     say(f"finding {config.index.neighbours} neighbours of each article")
     neighbours = Neighbours.compute(vectors, config.index.neighbours)
+    lexical = lexical_of(articles, config)
+    place_neighbours(lexical, neighbours)
     catalog = Catalog.of(articles, config.site.url_template)
     if len(catalog) != len(articles):
         raise DataError("an article id stands twice in the data; 'recsys validate' names it")
     catalog.duplicate[: len(catalog)] = duplicate_groups(neighbours, config.index.near_duplicate_cosine)
-    return State(config, catalog, ExactIndex(vectors), neighbours)
+    return State(config, catalog, ExactIndex(vectors, lexical), neighbours)
 
 
 def replay(
@@ -158,7 +167,11 @@ def _manifest(
     return {
         "version": name,
         "created": created.isoformat(),
-        "embedder": {"model_id": embedder.model_id, "dimensions": embedder.dimensions},
+        "embedder": {
+            "model_id": embedder.model_id,
+            "dimensions": embedder.dimensions,
+            "languages": list(declared_languages(config.embedding)),
+        },
         "data_window": window,
         "fit_until": None if fit_until is None else fit_until.isoformat(),
         "events": len(log),
