@@ -248,7 +248,6 @@ class Funnel:
 
     def _effective(self, surface: str, query: Query) -> tuple[str, Query, str | None]:
         """The surface whose recipe is used, and why it is not the one asked for."""
-        has_vector = self.state.index.has
         if surface == "for_you":
             if query.reader is None or len(query.reader.rows) == 0:
                 return "must_reads", query, "cold_reader"
@@ -256,7 +255,7 @@ class Funnel:
         if surface == "related":
             if query.context_unknown:
                 return surface, query, "unknown_article"
-            if query.context is not None and not has_vector[query.context]:
+            if query.context is not None and not self.state.index.placed(np.array([query.context]))[0]:
                 return surface, query, "article_not_embedded"
         return surface, query, None
 

@@ -42,12 +42,12 @@ def similar_rows(state: State, eligibility: Eligibility, context: int, n: int) -
     rows, _ = state.neighbours.of(context)
     rows = rows[:n] if not eligibility.narrows else rows
     found = rows[eligibility.mask(state.catalog, rows)][:n]
-    if len(found) >= min(n, 20) or not state.index.has[context] or not eligibility.narrows:
+    placed = state.index.placed(np.array([context]))[0]
+    if len(found) >= min(n, 20) or not placed or not eligibility.narrows:
         return found
     everything = np.arange(len(state.catalog), dtype=np.int32)
     allowed = eligibility.mask(state.catalog, everything)
-    vector = state.index.take(np.array([context]))[0]
-    return state.index.search(vector, n, allowed)[0]
+    return state.index.nearest(context, n, allowed)[0]
 
 
 def history_rows(state: State, eligibility: Eligibility, reader: Reader, n: int, per_read: int) -> Rows:

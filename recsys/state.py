@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from recsys.catalog import UNKNOWN, Catalog
 from recsys.config import Config
+from recsys.embedder import embedding_text
 from recsys.index import ExactIndex, Neighbours
 from recsys.learned import Learned
 from recsys.popularity import EventBatch, Popularity
@@ -57,32 +58,49 @@ class State:
     def apply_article(self, article: Article, vector: NDArray[np.float32] | None) -> int:
         """Insert or replace an article; ``vector`` (d,) is None where it cannot be embedded.
 
-        An unchanged vector (only metadata changed) costs no search.
+        An unchanged vector (only metadata changed) costs no search. In a language that the embedding
+        model does not read, the article gets a TF-IDF vector instead.
         """
         row = self.catalog.put(article)
         self._fit_rows()
         self.regroup()
-        if vector is None:
-            if self.index.has[row]:
-                self.index.remove(row)
-                self.learned.topics.place(row, None)
-                self.catalog.duplicate[row] = UNKNOWN
-            return row
-        known = self.index.take(np.array([row]))[0]
-        if not self.index.has[row] or not np.array_equal(known, vector):
-            self._place_vector(row, vector)
+        if self.place(row, article, vector):
+            likeness, comparable = self.index.against_all(row)
+            self.neighbours.insert(row, likeness, comparable)
+            self._join_duplicates(row)
+        elif not self.index.placed(np.array([row]))[0]:
+            self.catalog.duplicate[row] = UNKNOWN
         return row
 
-    def _place_vector(self, row: int, vector: NDArray[np.float32]) -> None:
-        self.add_vector(row, vector)
-        cosines = self.index.cosines(vector)
-        self.neighbours.insert(row, cosines, self.index.has[: len(cosines)])
-        self._join_duplicates(row)
+    def place(self, row: int, article: Article, vector: NDArray[np.float32] | None) -> bool:
+        """Set the one vector of an article in the index; whether it is there and another than before."""
+        words, lexical = self._words(article), self.index.lexical
+        if words is not None and article.language is not None:
+            if self.index.has[row]:
+                self._remove_vector(row)
+            return lexical.put(row, words, article.language)
+        moved = lexical.remove(row) if len(lexical) else False
+        if vector is None or not lexical.lexicon.reads(article.language):
+            if self.index.has[row]:
+                self._remove_vector(row)
+            return False
+        known = self.index.take(np.array([row]))[0]
+        if moved or not self.index.has[row] or not np.array_equal(known, vector):
+            self.index.add(row, vector)
+            self.learned.topics.place(row, vector)
+            return True
+        return False
 
-    def add_vector(self, row: int, vector: NDArray[np.float32]) -> None:
-        """Set the vector of a row without looking for its neighbours."""
-        self.index.add(row, vector)
-        self.learned.topics.place(row, vector)
+    def _words(self, article: Article) -> tuple[NDArray[np.int32], NDArray[np.float32]] | None:
+        """The TF-IDF vector of an article that the embedding model does not read."""
+        lexicon = self.index.lexical.lexicon
+        if article.language is None or lexicon.reads(article.language):
+            return None
+        return lexicon.vector(embedding_text(article, self.config.embedding.body_chars), article.language)
+
+    def _remove_vector(self, row: int) -> None:
+        self.index.remove(row)
+        self.learned.topics.place(row, None)
 
     def _join_duplicates(self, row: int) -> None:
         groups = self.catalog.duplicate

@@ -144,7 +144,7 @@ class Service:
         """Changed articles of the store into a state; gives the new sequence number."""
         while changes := self.store.articles_after(after):
             articles = [article for _, _, article in changes if article is not None]
-            vectors = self._vectors(articles, state.config.embedding.body_chars)
+            vectors = self._vectors(articles, state)
             for seq, article_id, article in changes:
                 if article is None:
                     state.remove_article(article_id)
@@ -153,8 +153,10 @@ class Service:
                 after = seq
         return after
 
-    def _vectors(self, articles: Sequence[Article], body_chars: int) -> dict[str, NDArray[np.float32]]:
-        """Vectors by article id, from the store's cache or computed now and kept there."""
+    def _vectors(self, articles: Sequence[Article], state: State) -> dict[str, NDArray[np.float32]]:
+        """Vectors by article id of what the model reads, from the store's cache or computed and kept."""
+        lexicon, body_chars = state.index.lexical.lexicon, state.config.embedding.body_chars
+        articles = [article for article in articles if lexicon.reads(article.language)]
         if self.embedder is None or not articles:
             return {}
         written = {article.article_id: embedding_text(article, body_chars) for article in articles}
@@ -234,8 +236,7 @@ class Service:
     async def put_articles(self, articles: Sequence[Article]) -> list[Article]:
         """Store articles, then let every list have them."""
         started = self.clock.now()
-        body_chars = self.served.state.config.embedding.body_chars
-        vectors = await asyncio.to_thread(self._vectors, articles, body_chars)
+        vectors = await asyncio.to_thread(self._vectors, articles, self.served.state)
         known = [await self.article(a.article_id) if a.published_at is None else None for a in articles]
         articles = [
             article.model_copy(update={"published_at": before.published_at})

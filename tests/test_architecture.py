@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("recsys", "training", "serving")
 LAYERS = (
     {"errors"},
-    {"text"},
+    {"text", "lexical"},
     {"schemas"},
     {"candidates", "config", "store", "bundle"},
     {
@@ -24,6 +24,7 @@ LAYERS = (
         "replay",
         "embedder",
         "index",
+        "lexical_index",
         "catalog",
         "popularity",
         "profile",

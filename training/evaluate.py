@@ -187,7 +187,9 @@ def _add_articles(
     embedder = SentenceTransformerEmbedder(state.config.embedding.model, state.config.embedding.batch_size)
     vectors = embed_articles(missing, embedder, models / CACHE, state.config).vectors
     for article, vector in zip(missing, vectors, strict=True):
-        state.add_vector(state.catalog.put(article), vector)
+        row = state.catalog.put(article)
+        state.index.resize(row + 1)
+        state.place(row, article, vector if vector.any() else None)
     state.popularity.resize(len(state.catalog))
     state.index.resize(len(state.catalog))
 

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recsys.bundle import Bundle, Registry
 from recsys.config import Config, Weights
 from recsys.embedder import embedding_text
 from recsys.errors import DataError, EmbedderError
 from recsys.features import check_names
+from recsys.lexical import Lexicon
 from recsys.profile import reader_key
 from recsys.schemas import EVENT_TYPES, Article, Exposure
 from recsys.snapshot import write_state
@@ -23,6 +25,7 @@ from training.attribution import Labels
 from training.embed import Embedded, SentenceTransformerEmbedder, embed_cached
 from training.fit_metrics import FitMetrics
 from training.gate import Verdict, hold_back, taught
+from training.languages import declared_languages, lexical_of, notes_on_languages, place_neighbours
 from training.learn import Lessons, OfList, Watch, learn
 from training.material import Embeddings, Material, read_material
 from training.neighbours import find_neighbours
@@ -93,16 +96,7 @@ def train(
     except EmbedderError as error:
         notes.append(f"no export for serving: {error}")
     registry = Registry(models)
-    say(f"finding {config.index.neighbours} neighbours of each article")
-    neighbours, kept = find_neighbours(
-        [article.article_id for article in articles],
-        embedded.vectors,
-        config.index.neighbours,
-        registry,
-        embedder.model_id,
-    )
-    say(f"neighbours of {kept:,} articles came from an earlier bundle")
-    found = Embeddings(articles, embedded.vectors, neighbours, embedder.model_id)
+    found = _compared(config, articles, embedded.vectors, registry, embedder.model_id, say)
     material, told = read_material(config, data, found, until=until, now=created.timestamp())
     notes += told
     tuned = None
@@ -112,6 +106,7 @@ def train(
         config = tuned.config
     verdict = hold_back(config, material, registry, replay, say)
     state, log = material.state(config), material.log
+    notes += notes_on_languages(state)
     watch = FitMetrics({article.article_id: article for article in articles})
     lessons = replay(state, log, material.exposures, material.clicks, say, watch)
     notes += lessons.notes
@@ -132,9 +127,34 @@ def embed_articles(
     config: Config,
     progress: Callable[[int, int], None] | None = None,
 ) -> Embedded:
-    """Vectors of articles, in their order."""
-    texts = [embedding_text(article, config.embedding.body_chars) for article in articles]
+    """Vectors of articles, in their order; zeros in a language that the model does not read."""
+    reads = Lexicon(declared_languages(config.embedding)).reads
+    texts = [
+        embedding_text(article, config.embedding.body_chars) if reads(article.language) else ""
+        for article in articles
+    ]
     return embed_cached(texts, embedder, cache, progress)
+
+
+def _compared(
+    config: Config,
+    articles: Sequence[Article],
+    vectors: NDArray[np.float32],
+    registry: Registry,
+    model_id: str,
+    say: Say,
+) -> Embeddings:
+    """Articles with the neighbours of each: by meaning, or by words where the model does not read them."""
+    say(f"finding {config.index.neighbours} neighbours of each article")
+    ids = [article.article_id for article in articles]
+    neighbours, kept = find_neighbours(ids, vectors, config.index.neighbours, registry, model_id)
+    say(f"neighbours of {kept:,} articles came from an earlier bundle")
+    # an earlier bundle may hold neighbours by words, which are found anew
+    blank = ~np.any(vectors, axis=1)
+    neighbours.rows[blank], neighbours.cosines[blank] = -1, -np.inf
+    lexical = lexical_of(articles, config)
+    place_neighbours(lexical, neighbours)
+    return Embeddings(articles, vectors, neighbours, lexical, model_id)
 
 
 def replay(
@@ -177,7 +197,11 @@ def _manifest(
     return {
         "version": name,
         "created": created.isoformat(),
-        "embedder": {"model_id": material.model_id, "dimensions": material.vectors.shape[1]},
+        "embedder": {
+            "model_id": material.model_id,
+            "dimensions": material.vectors.shape[1],
+            "languages": list(declared_languages(config.embedding)),
+        },
         "data_window": window,
         "fit_until": None if fit_until is None else fit_until.isoformat(),
         "events": len(log),

@@ -1,7 +1,7 @@
 """What a training learns from, read once and used by every fit of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from recsys.catalog import Catalog, epoch
 from recsys.config import Config
 from recsys.errors import DataError
 from recsys.index import ExactIndex, Neighbours, duplicate_groups
+from recsys.lexical_index import LexicalIndex
 from recsys.schemas import Article, Exposure
 from recsys.state import State
 from training.attribution import Labels
@@ -27,12 +28,14 @@ class Embeddings:
         articles: n articles.
         vectors: (n, d) float32 unit rows or zeros.
         neighbours: of the n articles.
+        lexical: TF-IDF vectors of those that the embedding model does not read.
         model_id: of the embedding.
     """
 
     articles: Sequence[Article]
     vectors: NDArray[np.float32]
     neighbours: Neighbours
+    lexical: LexicalIndex
     model_id: str
 
 
@@ -48,6 +51,7 @@ class Material:
         exposures: served lists in time order.
         clicks: clicked articles of each list.
         model_id: of the embedding.
+        lexical: TF-IDF vectors of those that the embedding model does not read.
     """
 
     articles: Sequence[Article]
@@ -57,6 +61,7 @@ class Material:
     exposures: Sequence[Exposure]
     clicks: Labels
     model_id: str
+    lexical: LexicalIndex = field(default_factory=LexicalIndex)
 
     def state(self, config: Config) -> State:
         """A state with articles, neighbours and near-duplicates, without events.
@@ -70,7 +75,7 @@ class Material:
         catalog.duplicate[: len(catalog)] = duplicate_groups(
             self.neighbours, config.index.near_duplicate_cosine
         )
-        return State(config, catalog, ExactIndex(self.vectors), self.neighbours)
+        return State(config, catalog, ExactIndex(self.vectors, self.lexical), self.neighbours)
 
     def before(self, ts: float) -> "Material":
         """The same articles with what happened before ``ts`` (unix seconds)."""
@@ -116,4 +121,4 @@ def read_material(
     exposures = (exposure for exposure in read_exposures(data) if exposure.ts.timestamp() <= until)
     believed = cleaned.believed(sorted(exposures, key=lambda exposure: exposure.ts))
     parts = (found.articles, found.vectors, found.neighbours, cleaned.log, believed, cleaned.labels)
-    return Material(*parts, found.model_id), cleaned.notes
+    return Material(*parts, found.model_id, found.lexical), cleaned.notes

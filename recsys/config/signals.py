@@ -9,9 +9,14 @@ from recsys.config.section import Positive, Section, Share, Weight
 
 
 class EmbeddingConfig(Section):
-    """Which text is embedded and by what."""
+    """Which text is embedded and by what.
+
+    ``languages`` are those that the model reads; None asks the model's card, an empty list or "any"
+    means all.
+    """
 
     model: str = "default"
+    languages: tuple[str, ...] | None = None
     body_chars: Annotated[int, Field(ge=0, le=20_000)] = 500
     batch_size: Annotated[int, Field(ge=1, le=1024)] = 32
 

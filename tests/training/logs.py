@@ -8,6 +8,7 @@ import numpy as np
 
 from recsys.config import Config
 from recsys.index import Neighbours
+from recsys.lexical_index import LexicalIndex
 from recsys.schemas import Article, Event, Exposure, ExposureItem
 from recsys.state import State
 from tests.builders import DIMENSIONS, NOW, event, scattered
@@ -73,7 +74,9 @@ def trained(
     write(folder, articles, events, exposures)
     vectors = np.array([scattered(item.article_id) for item in articles], dtype=np.float32)
     settings, rows = config or Config(), vectors.reshape(-1, DIMENSIONS)
-    found = Embeddings(articles, rows, Neighbours.compute(rows, settings.index.neighbours), "scattered")
+    found = Embeddings(
+        articles, rows, Neighbours.compute(rows, settings.index.neighbours), LexicalIndex(), "scattered"
+    )
     material, notes = read_material(settings, folder, found, until=np.inf, now=NOW.timestamp())
     state = material.state(settings)
     lessons = replay(state, material.log, material.exposures, material.clicks)
