@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from recsys.bundle import Bundle, Registry
 from recsys.config import Config, Weights
@@ -25,10 +24,9 @@ from training.attribution import Labels
 from training.embed import Embedded, SentenceTransformerEmbedder, embed_cached
 from training.fit_metrics import FitMetrics
 from training.gate import Verdict, hold_back, taught
-from training.languages import declared_languages, lexical_of, notes_on_languages, place_neighbours
+from training.languages import declared_languages, notes_on_languages
 from training.learn import Lessons, OfList, Watch, learn
-from training.material import Embeddings, Material, read_material
-from training.neighbours import find_neighbours
+from training.material import Material, compared, read_material
 from training.onnx_export import export_onnx
 from training.readers import EventLog, read_articles
 from training.tuning import FOLDER as TUNING
@@ -96,7 +94,9 @@ def train(
     except EmbedderError as error:
         notes.append(f"no export for serving: {error}")
     registry = Registry(models)
-    found = _compared(config, articles, embedded.vectors, registry, embedder.model_id, say)
+    say(f"finding {config.index.neighbours} neighbours of each article")
+    found, kept = compared(config, articles, embedded.vectors, embedder.model_id, registry)
+    say(f"neighbours of {kept:,} articles came from an earlier bundle")
     material, told = read_material(config, data, found, until=until, now=created.timestamp())
     notes += told
     tuned = None
@@ -134,27 +134,6 @@ def embed_articles(
         for article in articles
     ]
     return embed_cached(texts, embedder, cache, progress)
-
-
-def _compared(
-    config: Config,
-    articles: Sequence[Article],
-    vectors: NDArray[np.float32],
-    registry: Registry,
-    model_id: str,
-    say: Say,
-) -> Embeddings:
-    """Articles with the neighbours of each: by meaning, or by words where the model does not read them."""
-    say(f"finding {config.index.neighbours} neighbours of each article")
-    ids = [article.article_id for article in articles]
-    neighbours, kept = find_neighbours(ids, vectors, config.index.neighbours, registry, model_id)
-    say(f"neighbours of {kept:,} articles came from an earlier bundle")
-    # an earlier bundle may hold neighbours by words, which are found anew
-    blank = ~np.any(vectors, axis=1)
-    neighbours.rows[blank], neighbours.cosines[blank] = -1, -np.inf
-    lexical = lexical_of(articles, config)
-    place_neighbours(lexical, neighbours)
-    return Embeddings(articles, vectors, neighbours, lexical, model_id)
 
 
 def replay(

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.bundle import Registry
 from recsys.catalog import Catalog, epoch
 from recsys.config import Config
 from recsys.errors import DataError
@@ -16,7 +17,9 @@ from recsys.schemas import Article, Exposure
 from recsys.state import State
 from training.attribution import Labels
 from training.clicklog import read_click_log
+from training.languages import lexical_of, place_neighbours
 from training.learn import RANKED
+from training.neighbours import find_neighbours
 from training.readers import EventLog, read_exposures
 
 
@@ -37,6 +40,53 @@ class Embeddings:
     neighbours: Neighbours
     lexical: LexicalIndex
     model_id: str
+
+    def state(self, config: Config) -> State:
+        """A state with articles, neighbours and near-duplicates, without events.
+
+        Raises:
+            DataError: an article id stands twice.
+        """
+        catalog = Catalog.of(self.articles, config.site.url_template)
+        if len(catalog) != len(self.articles):
+            raise DataError("an article id stands twice in the data; 'recsys validate' names it")
+        catalog.duplicate[: len(catalog)] = duplicate_groups(
+            self.neighbours, config.index.near_duplicate_cosine
+        )
+        return State(config, catalog, ExactIndex(self.vectors, self.lexical), self.neighbours)
+
+
+def compared(
+    config: Config,
+    articles: Sequence[Article],
+    vectors: NDArray[np.float32],
+    model_id: str,
+    registry: Registry | None = None,
+) -> tuple[Embeddings, int]:
+    """Articles with the neighbours of each: by meaning, or by words where the model does not read them.
+
+    Args:
+        config: of the index and the embedding.
+        articles: n articles.
+        vectors: (n, d) unit rows or zeros.
+        model_id: of the embedding.
+        registry: with earlier bundles, whose neighbours are kept as far as they hold.
+
+    Returns:
+        What was found, and how many lists of neighbours were kept.
+    """
+    k, kept = config.index.neighbours, 0
+    if registry is None:
+        neighbours = Neighbours.compute(vectors, k)
+    else:
+        ids = [article.article_id for article in articles]
+        neighbours, kept = find_neighbours(ids, vectors, k, registry, model_id)
+    # an earlier bundle may hold neighbours by words, which are found anew
+    blank = ~np.any(vectors, axis=1)
+    neighbours.rows[blank], neighbours.cosines[blank] = -1, -np.inf
+    lexical = lexical_of(articles, config)
+    place_neighbours(lexical, neighbours)
+    return Embeddings(articles, vectors, neighbours, lexical, model_id), kept
 
 
 @dataclass(frozen=True)
@@ -64,18 +114,9 @@ class Material:
     lexical: LexicalIndex = field(default_factory=LexicalIndex)
 
     def state(self, config: Config) -> State:
-        """A state with articles, neighbours and near-duplicates, without events.
-
-        Raises:
-            DataError: an article id stands twice.
-        """
-        catalog = Catalog.of(self.articles, config.site.url_template)
-        if len(catalog) != len(self.articles):
-            raise DataError("an article id stands twice in the data; 'recsys validate' names it")
-        catalog.duplicate[: len(catalog)] = duplicate_groups(
-            self.neighbours, config.index.near_duplicate_cosine
-        )
-        return State(config, catalog, ExactIndex(self.vectors, self.lexical), self.neighbours)
+        """A state with articles, neighbours and near-duplicates, without events."""
+        found = Embeddings(self.articles, self.vectors, self.neighbours, self.lexical, self.model_id)
+        return found.state(config)
 
     def before(self, ts: float) -> "Material":
         """The same articles with what happened before ``ts`` (unix seconds)."""

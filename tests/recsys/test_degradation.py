@@ -157,6 +157,8 @@ def test_every_feature_says_nothing_of_a_stranger_and_an_unseen_article() -> Non
     rows = np.arange(len(state.catalog), dtype=np.int32)
     matrix = learned_matrix(state, rows, Funnel(state).moment(Query(now=NOW_S), "for_you"), tuple(LEARNED))
     for name, column in zip(LEARNED, matrix.T, strict=True):
+        if name == "age":
+            continue  # a date is no experience: a new article has one
         expected = NEUTRAL.get(name, np.nan)
         known = column[~np.isnan(column)]
         np.testing.assert_allclose(known, expected, atol=1e-12, err_msg=name)

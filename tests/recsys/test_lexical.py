@@ -20,7 +20,7 @@ from recsys.snapshot import read_state, write_state
 from recsys.state import State
 from tests.builders import DIMENSIONS, NOW, article, row, scattered
 from tests.texts import BY_LANGUAGE, articles_in
-from training.fit import build_state
+from training.material import compared
 
 NOW_S = NOW.timestamp()
 WANTED = ("interests_soft", "interests_recent")
@@ -39,7 +39,8 @@ def newsroom_of(*languages: str, config: Config | None = None) -> State:
     articles = [*english(), *(item for name in languages for item in articles_in(name))]
     vectors = np.zeros((len(articles), DIMENSIONS), np.float32)
     vectors[:12] = [scattered(item.article_id) for item in articles[:12]]
-    return build_state(config or Config(), articles, vectors)
+    settings = config or Config()
+    return compared(settings, articles, vectors, "scattered")[0].state(settings)
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +133,8 @@ def test_near_duplicates_are_found_in_every_language_live_and_in_training() -> N
         state = newsroom_of(language)
         state.apply_article(copy, None)
         articles = [*articles_in(language), copy]
-        trained = build_state(Config(), articles, np.zeros((len(articles), DIMENSIONS), np.float32))
+        nothing = np.zeros((len(articles), DIMENSIONS), np.float32)
+        trained = compared(Config(), articles, nothing, "scattered")[0].state(Config())
         for held in (state, trained):
             groups = held.catalog.duplicate
             assert groups[row(held, "agency")] == groups[row(held, first.article_id)] != UNKNOWN

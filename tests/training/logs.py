@@ -7,14 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from recsys.config import Config
-from recsys.index import Neighbours
-from recsys.lexical_index import LexicalIndex
 from recsys.schemas import Article, Event, Exposure, ExposureItem
 from recsys.state import State
 from tests.builders import DIMENSIONS, NOW, event, scattered
 from training.clicklog import ClickLog, read_click_log
 from training.fit import replay
-from training.material import Embeddings, read_material
+from training.material import compared, read_material
 from training.writing import DatasetWriter
 
 
@@ -74,9 +72,7 @@ def trained(
     write(folder, articles, events, exposures)
     vectors = np.array([scattered(item.article_id) for item in articles], dtype=np.float32)
     settings, rows = config or Config(), vectors.reshape(-1, DIMENSIONS)
-    found = Embeddings(
-        articles, rows, Neighbours.compute(rows, settings.index.neighbours), LexicalIndex(), "scattered"
-    )
+    found, _ = compared(settings, articles, rows, "scattered")
     material, notes = read_material(settings, folder, found, until=np.inf, now=NOW.timestamp())
     state = material.state(settings)
     lessons = replay(state, material.log, material.exposures, material.clicks)
