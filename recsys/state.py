@@ -39,7 +39,8 @@ class State:
         self.config, self.catalog = config, catalog
         self.index, self.neighbours = index, neighbours
         self.popularity = popularity or Popularity(config.popularity, len(catalog))
-        self.histories = histories or Histories(config.profile)
+        # an empty table of pasts is false as a truth value
+        self.histories = Histories(config.profile) if histories is None else histories
         self.learned = learned or Learned.nothing(config)
         self.popularity.resize(len(catalog))
         self.index.resize(len(catalog))
@@ -137,9 +138,17 @@ class State:
         self.apply_batch(batch)
 
     def apply_batch(self, batch: EventBatch) -> None:
-        """Count events that are arrays already."""
+        """Count and remember events that are arrays already."""
+        self.count(batch)
+        self.remember(batch)
+
+    def count(self, batch: EventBatch) -> None:
+        """Let the counters know of events."""
         self.regroup()
         self.popularity.observe(batch)
+
+    def remember(self, batch: EventBatch) -> None:
+        """Let readers' pasts know of events."""
         opened = np.isin(batch.types, tuple(_OPENINGS))
         for at in np.flatnonzero(opened).tolist():
             self.histories.opened(int(batch.readers[at]), int(batch.rows[at]), float(batch.ts[at]))

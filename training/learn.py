@@ -26,8 +26,9 @@ from training.examination import learn_examination
 from training.fit_ranker import Examples, fit_ranker, gain_on_later
 from training.fit_topics import fit_topics
 from training.learn_age import Openings, learn_age
-from training.moments import Moments, with_impressions
+from training.moments import with_impressions
 from training.readers import EventLog
+from training.replayed import ReplayedMoments
 from training.shown import shown_places
 
 # told of every list that teaches: exposure, state, query, rows and labels of the known candidates, features
@@ -102,10 +103,11 @@ def learn(
     log = with_impressions(log, exposures, clicks, per_click, truths.examination)
     early = _together(state, log.between(-np.inf, first), exposures)
     state.learned = replace(early, age=truths.age, examination=truths.examination)
-    moments = Moments(state, log)
-    usable = [e for e in exposures if e.ts.timestamp() > first]
-    examples = _examples(moments, usable, clicks, config, watch, each)
-    moments.until(np.inf)
+    taught = [e for e in exposures if e.ts.timestamp() > first and teaches(e, clicks)]
+    taught = taught[-config.ranker.max_lists :]
+    moments = ReplayedMoments(state, log, taught, config.train.serving_lag_minutes * 60.0)
+    examples = _examples(moments, taught, clicks, config, watch, each)
+    moments.finish()
     notes, rankers = list(truths.notes), {}
     for surface, found in examples.items():
         ranker, note = _ranker(surface, found, config, watch)
@@ -209,9 +211,14 @@ def trails_of(
     return Trails(rows, np.cumsum(breaks), weights)
 
 
+def teaches(exposure: Exposure, clicks: Labels) -> bool:
+    """Whether a list is of a kind that has a ranker, and was clicked."""
+    return exposure.surface in RANKED and bool(clicks.get((exposure.request_id, exposure.surface)))
+
+
 def _examples(
-    moments: Moments,
-    exposures: Sequence[Exposure],
+    moments: ReplayedMoments,
+    lists: Sequence[Exposure],
     clicks: Labels,
     config: Config,
     watch: Watch | None = None,
@@ -219,13 +226,10 @@ def _examples(
 ) -> dict[str, Examples]:
     """Features of every list that has a click and another article, as they were when it was served."""
     names = config.ranker.features
-    lag = config.train.serving_lag_minutes * 60.0
     found = {surface: Examples(names) for surface in RANKED}
-    usable = [e for e in exposures if e.surface in RANKED and clicks.get((e.request_id, e.surface))]
-    lists = usable[-config.ranker.max_lists :]
     for number, exposure in enumerate(lists):
-        state = moments.until(exposure.ts.timestamp() - lag)
-        query, rows = moments.query(state, exposure)
+        state = moments.at(number)
+        query, rows = moments.query(exposure)
         labels, weights = clicks.of(exposure)
         known = np.array([state.catalog.is_known(row) for row in rows.tolist()])
         if not labels[known].any() or labels[known].all():
