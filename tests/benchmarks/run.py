@@ -1,6 +1,6 @@
 """``make bench``: figures as ratios to baselines of the same run.
 
-python -m tests.benchmarks.run [--only PART] [--rounds 6] [--articles 43000] [--clicks N] [--events N] [--json F]
+python -m tests.benchmarks.run [--only PART] [--rounds 6] [--articles N] [--clicks N] [--events N] [--json F]
 """
 
 import argparse
