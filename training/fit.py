@@ -28,7 +28,7 @@ from training.embed import Embedded, SentenceTransformerEmbedder, embed_cached
 from training.fit_metrics import FitMetrics
 from training.learn import Lessons, Watch, learn
 from training.onnx_export import export_onnx
-from training.readers import EventLog, read_articles, read_exposures
+from training.readers import EventLog, read_articles
 
 Say = Callable[[str], None]
 _IMPRESSION = EVENT_TYPES.index("impression")
@@ -147,8 +147,7 @@ def fit_log(
     """
     published = dict(zip(state.catalog.ids, state.catalog.published.tolist(), strict=False))
     cleaned = read_click_log(data, state.config, published, until=until, now=now)
-    exposures = cleaned.believed(_exposures(data, until))
-    lessons = replay(state, cleaned.log, exposures, cleaned.labels, say, watch)
+    lessons = replay(state, cleaned.log, cleaned.exposures, cleaned.labels, say, watch)
     return cleaned.log, [*cleaned.notes, *lessons.notes]
 
 
@@ -166,11 +165,6 @@ def replay(
     lessons = learn(state, log, exposures, clicks, say, watch)
     state.learned = lessons.learned
     return lessons
-
-
-def _exposures(data: Path, until: float) -> list[Exposure]:
-    found = (exposure for exposure in read_exposures(data) if exposure.ts.timestamp() <= until)
-    return sorted(found, key=lambda exposure: exposure.ts)
 
 
 def _remember(state: State, exposure: Exposure) -> None:

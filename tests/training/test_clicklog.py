@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys.config import ClicklogConfig, Config
+from recsys.config import ClicklogConfig, Config, load_config
 from recsys.errors import DataError
 from recsys.profile import reader_key
 from recsys.schemas import Event
@@ -67,7 +67,7 @@ def test_robots_are_left_out_by_stated_rules(tmp_path: Path) -> None:
     for rule in ("30 moments of opening in a minute", "240 openings in an hour", "1000 openings in a day"):
         assert f"1 readers with more than {rule}" in told
     assert "3,431 come from robots" in told
-    assert [exposure.request_id for exposure in found.believed(shown)] == ["q2"]
+    assert [exposure.request_id for exposure in found.exposures] == ["q2"]
 
 
 def test_a_reader_who_is_much_of_a_large_log_is_a_robot(tmp_path: Path) -> None:
@@ -87,6 +87,14 @@ def test_a_heavy_reader_is_a_person(tmp_path: Path) -> None:
     rows += [click(f"c{at}", f"a{at}", "fan", minutes_ago=30_000, request_id="q1") for at in range(60)]
     found = cleaned(tmp_path, rows)
     assert (found.bots, len(found.log)) == (frozenset(), len(rows))
+
+
+def test_the_latest_lists_are_learned_from(tmp_path: Path) -> None:
+    shown = [served(f"q{at}", "a1", "a2", minutes_ago=60 - at) for at in range(9)]
+    write(tmp_path, (), [event("e1", "a1")], [*shown[5:], *shown[:5], shown[8]])
+    found = read_click_log(tmp_path, load_config(None, ["clicklog.max_lists=4"]), {})
+    assert found.exposures == shown[5:]
+    assert any("the latest 4 of 9 served lists are learned from" in note for note in found.notes)
 
 
 def test_what_is_dated_in_the_future_is_left_out(tmp_path: Path) -> None:
