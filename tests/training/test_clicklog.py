@@ -1,5 +1,6 @@
 """What of a log is believed, and which click belongs to which list."""
 
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -265,3 +266,12 @@ def test_columns_of_other_hands_are_told(tmp_path: Path, columns: dict[str, list
     pq.write_table(table, tmp_path / "events.parquet")
     with pytest.raises(DataError, match=told):
         read_click_log(tmp_path, Config(), {})
+
+
+def test_the_limits_in_the_docs_are_those_of_the_code() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "clicklog.md").read_text(encoding="utf-8")
+    told = re.findall(r"`(\w+)`(?: \| | \()([\d.]+)", text)
+    assert {key: float(value) for key, value in told} == {
+        key: float(value) for key, value in ClicklogConfig().model_dump().items() if key != "repeat_seconds"
+    }
+    assert f"within {ClicklogConfig().repeat_seconds:g} s" in text
