@@ -20,7 +20,7 @@ from training.clicklog import read_click_log
 from training.languages import lexical_of, place_neighbours
 from training.learn import RANKED
 from training.neighbours import find_neighbours
-from training.readers import EventLog, read_exposures
+from training.readers import EventLog
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,5 @@ def read_material(
     """
     published = {article.article_id: epoch(article.published_at, np.nan) for article in found.articles}
     cleaned = read_click_log(data, config, published, until=until, now=now)
-    exposures = (exposure for exposure in read_exposures(data) if exposure.ts.timestamp() <= until)
-    believed = cleaned.believed(sorted(exposures, key=lambda exposure: exposure.ts))
-    parts = (found.articles, found.vectors, found.neighbours, cleaned.log, believed, cleaned.labels)
+    parts = (found.articles, found.vectors, found.neighbours, cleaned.log, cleaned.exposures, cleaned.labels)
     return Material(*parts, found.model_id, found.lexical), cleaned.notes

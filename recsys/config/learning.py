@@ -22,6 +22,7 @@ class ClicklogConfig(Section):
     read_within_minutes: Annotated[float, Field(ge=0)] = 120.0
     read_weight_low: Share = 0.3
     read_weight_high: Annotated[float, Field(ge=1, le=100)] = 2.0
+    max_lists: Annotated[int, Field(ge=1)] = 200_000
     memory_mb: Annotated[int, Field(ge=200)] = 2_000
 
 
