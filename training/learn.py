@@ -11,7 +11,7 @@ from recsys.affinity import Affinity
 from recsys.age import AgeCurves
 from recsys.candidates import Rows
 from recsys.config import Config
-from recsys.covisitation import Trails
+from recsys.covisitation import Covisitation, Trails
 from recsys.examination import Examination
 from recsys.features import check_names, learned_matrix
 from recsys.learned import Learned
@@ -26,6 +26,8 @@ from training.examination import learn_examination
 from training.fit_ranker import Examples, fit_ranker, gain_on_later
 from training.fit_topics import fit_topics
 from training.learn_age import Openings, learn_age
+from training.list_lessons import learn_recipes
+from training.metrics import auc
 from training.moments import Moments, with_impressions
 from training.readers import EventLog
 from training.shown import shown_places
@@ -94,16 +96,24 @@ def learn(
     truths = _truths(state, log, exposures, clicks)
     for note in truths.notes:
         say(note)
+    recipes, told = learn_recipes(state, log, exposures, lambda part: _pairs(state, part, exposures))
+    for note in told:
+        say(note)
     per_click = config.popularity.impressions_per_click
     log = with_impressions(log, exposures, clicks, per_click, truths.examination)
     early = _together(state, log.between(-np.inf, first), exposures)
-    state.learned = replace(early, age=truths.age, examination=truths.examination)
+    state.learned = replace(early, age=truths.age, examination=truths.examination, recipes=recipes)
     moments = Moments(state, log)
     usable = [e for e in exposures if e.ts.timestamp() > first]
     examples = _examples(moments, usable, clicks, config, watch)
     moments.until(np.inf)
-    notes, rankers = list(truths.notes), {}
-    for surface, found in examples.items():
+    notes, rankers = [*truths.notes, *told], {}
+    for surface, (found, plain) in examples.items():
+        if surface in recipes and len(plain) and _mean_auc(found) < _mean_auc(plain):
+            # what is read next in the whole catalogue misleads among the few that are shown
+            del recipes[surface]
+            found = plain
+            notes.append(f"{surface}: the learned weights rank shown lists worse; those configured stay")
         ranker, note = _ranker(surface, found, config, watch)
         say(note)
         notes.append(note)
@@ -111,7 +121,14 @@ def learn(
             rankers[surface] = ranker
     everything = _together(state, log, exposures)
     return Lessons(
-        replace(everything, rankers=rankers, age=truths.age, examination=truths.examination), notes
+        replace(
+            everything,
+            rankers=rankers,
+            recipes=recipes,
+            age=truths.age,
+            examination=truths.examination,
+        ),
+        notes,
     )
 
 
@@ -142,6 +159,12 @@ def _first_lesson(exposures: Sequence[Exposure]) -> float:
         return float("-inf")
     begin, end = exposures[0].ts.timestamp(), exposures[-1].ts.timestamp()
     return begin + 0.4 * (end - begin)
+
+
+def _pairs(state: State, log: EventLog, exposures: Sequence[Exposure]) -> Covisitation:
+    """What is read together alone, for the lessons of lists."""
+    trails = trails_of(*openings(state, log, exposures), state.config)
+    return covisited(trails, len(state.catalog), state.config.covisitation, state.config.clicklog)
 
 
 def _together(state: State, log: EventLog, exposures: Sequence[Exposure]) -> Learned:
@@ -202,7 +225,7 @@ def trails_of(
     breaks[1:] = (readers[1:] != readers[:-1]) | (np.diff(ts) > pause)
     latest = float(ts.max(initial=0.0))
     weights = np.exp2((ts - latest) / (config.covisitation.half_life_days * _DAY))
-    return Trails(rows, np.cumsum(breaks), weights)
+    return Trails(rows, np.cumsum(breaks), weights, latest)
 
 
 def _examples(
@@ -211,11 +234,15 @@ def _examples(
     clicks: Labels,
     config: Config,
     watch: Watch | None = None,
-) -> dict[str, Examples]:
-    """Features of every list that has a click and another article, as they were when it was served."""
+) -> dict[str, tuple[Examples, Examples]]:
+    """Features of every list that has a click and another article, as they were when it was served.
+
+    Twice: on top of the weights in force, and on top of the configured ones where these are others.
+    """
     names = config.ranker.features
     lag = config.train.serving_lag_minutes * 60.0
-    found = {surface: Examples(names) for surface in RANKED}
+    found = {surface: (Examples(names), Examples(names)) for surface in RANKED}
+    recipes = moments.state.learned.recipes
     usable = [e for e in exposures if e.surface in RANKED and clicks.get((e.request_id, e.surface))]
     lists = usable[-config.ranker.max_lists :]
     for number, exposure in enumerate(lists):
@@ -233,10 +260,21 @@ def _examples(
         positions = np.array([item.position for item in exposure.items])[known]
         looked = state.learned.examination.of(exposure.surface, positions)
         ts = exposure.ts.timestamp()
-        found[exposure.surface].add(ts, scores, matrix, labels[known], weight, looked)
+        inforce, plain = found[exposure.surface]
+        inforce.add(ts, scores, matrix, labels[known], weight, looked)
+        if exposure.surface in recipes:
+            state.learned = replace(state.learned, recipes={})
+            scores = funnel.score(exposure.surface, query, rows[known])
+            state.learned = replace(state.learned, recipes=recipes)
+            plain.add(ts, scores, matrix, labels[known], weight, looked)
         if watch is not None and number >= (1.0 - _LATER) * len(lists):
             watch.later(state, exposure, query, rows[known], labels[known])
     return found
+
+
+def _mean_auc(examples: Examples) -> float:
+    pairs = zip(examples.blend, examples.labels, strict=True)
+    return float(np.mean([auc(scores, labels) for scores, labels in pairs]))
 
 
 def _ranker(
