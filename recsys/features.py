@@ -275,7 +275,7 @@ def covisited(state: State, rows: Rows, context: int | None, reader: Reader | No
     learned = state.learned.covisitation
     if len(past) == 0 or len(learned.rows_) == 0:
         return np.full(len(rows), np.nan)
-    found = learned.scores(past, len(state.catalog))[rows]
+    found = learned.reached(past, len(state.catalog))[rows]
     return np.asarray(found / (found + learned.config.half_at))
 
 
@@ -312,6 +312,17 @@ def freshness(state: State, rows: Rows, now: float) -> Floats:
     if curve.learned and state.learned.age:
         return state.learned.age.appeal(hours, state.catalog.section[rows], curve.unknown)
     return age_appeal(curve, hours)
+
+
+def newness(state: State, rows: Rows, now: float) -> Floats:
+    """1 for an article of this hour falling to 0 at a year, linear in log(1 + hours), 0 to 1.
+
+    Steeper among the first hours than the age curve, as choices among a whole catalogue are; an
+    unknown age has the age curve's neutral value.
+    """
+    hours = np.maximum((now - state.catalog.published[rows]) / HOUR, 0.0)
+    found = 1.0 - np.log1p(hours) / np.log1p(24.0 * 365.0)
+    return np.where(np.isnan(hours), state.config.age_curve.unknown, np.maximum(found, 0.0))
 
 
 def age_appeal(curve: AgeCurveConfig, hours: Floats) -> Floats:

@@ -62,14 +62,11 @@ def history_rows(state: State, eligibility: Eligibility, reader: Reader, n: int,
 def covisited_rows(state: State, eligibility: Eligibility, past: Rows, n: int) -> Rows:
     """The ``n`` eligible articles most read with what was opened, most recent first."""
     learned = state.learned.covisitation
-    if len(past) == 1:
-        rows = learned.of(int(past[0]))[0]
-    elif len(past) and len(learned.rows_):
-        scores = learned.scores(past, len(state.catalog))
-        rows = np.flatnonzero(scores > 0).astype(np.int32)
-        rows = rows[np.argsort(-scores[rows], kind="stable")]
-    else:
+    if len(past) == 0 or len(learned.rows_) == 0:
         return _NONE
+    scores = learned.reached(past, len(state.catalog))
+    rows = np.flatnonzero(scores > 0).astype(np.int32)
+    rows = rows[np.argsort(-scores[rows], kind="stable")]
     return np.asarray(rows[eligibility.mask(state.catalog, rows)][:n], dtype=np.int32)
 
 

@@ -117,6 +117,7 @@ def read_state(bundle: Bundle, overrides: Config | None = None) -> State:
     state = State(
         config, catalog, index, neighbours, counts, histories, Learned.read(bundle, config, FEATURE_NAMES)
     )
+    state.follows_pairs = True
     _check_sizes(bundle, state)
     return state
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from recsys.catalog import UNKNOWN, Catalog
 from recsys.config import Config
+from recsys.counters import HOUR
 from recsys.embedder import embedding_text
 from recsys.index import ExactIndex, Neighbours
 from recsys.learned import Learned
@@ -24,7 +25,14 @@ _HIDE = _CODES["hide"]
 
 
 class State:
-    """The mutable whole behind the funnel. Callers hold one reference per request."""
+    """The mutable whole behind the funnel. Callers hold one reference per request.
+
+    Attributes:
+        follows_pairs: whether openings also count for what is read together; off while training
+            replays a log that it learns pairs from itself.
+    """
+
+    follows_pairs = False
 
     def __init__(
         self,
@@ -151,9 +159,19 @@ class State:
         """Let readers' pasts know of events."""
         opened = np.isin(batch.types, tuple(_OPENINGS))
         for at in np.flatnonzero(opened).tolist():
-            self.histories.opened(int(batch.readers[at]), int(batch.rows[at]), float(batch.ts[at]))
+            reader, row, ts = int(batch.readers[at]), int(batch.rows[at]), float(batch.ts[at])
+            if self.follows_pairs:
+                self._pair(reader, row, ts)
+            self.histories.opened(reader, row, ts)
         for at in np.flatnonzero(batch.types == _HIDE).tolist():
             self.histories.hide(int(batch.readers[at]), int(batch.rows[at]))
+
+    def _pair(self, reader: int, row: int, ts: float) -> None:
+        """What is read together follows the readers, as soon as they open something new to them."""
+        if row in self.histories.of(reader).rows:
+            return
+        pause = self.config.covisitation.visit_gap_hours * HOUR
+        self.learned.covisitation.opened(self.histories.trail(reader, ts, pause), row, ts)
 
     def _batch(self, events: Sequence[Event], now: float) -> EventBatch:
         missing = float("nan")

@@ -34,6 +34,7 @@ LAYERS = (
         "covisitation",
         "ranker",
         "topics",
+        "recipes",
     },
     {"rules", "rules_editor", "learned", "state"},
     {"counted_features", "in_list", "features", "snapshot"},

@@ -4,10 +4,11 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -22,6 +23,7 @@ from training.attribution import labels_of
 from training.embed import SentenceTransformerEmbedder
 from training.fit import CACHE, embed_articles
 from training.judging import Judge, Judged
+from training.judging_lists import Asked, judge_lists
 from training.metrics import NAMES, Table, cluster_bootstrap
 from training.readers import read_articles, read_event_log, read_exposures
 from training.report import with_report
@@ -75,15 +77,16 @@ class Result:
     def _values(self) -> dict[str, Any]:
         contract = {
             "rankings": {name: self._row(table) for name, table in self.tables.items()},
-            "against_best_single": {
-                "signal": self.best_single,
-                **ratios(self.tables["funnel"], self.tables[self.best_single], self.seed),
-            },
+            "against_best_single": self._against_best() if self.tables else {},
             "lists": self.lists,
-            "slices": cut(self.judged, self.best_single, self.seed),
+            "slices": cut(self.judged, self.best_single, self.seed) if self.tables else {},
             "notes": self.notes,
         }
-        return with_report(self, contract)
+        return with_report(self, contract) if self.tables else contract
+
+    def _against_best(self) -> dict[str, Any]:
+        best = self.tables[self.best_single]
+        return {"signal": self.best_single, **ratios(self.tables["funnel"], best, self.seed)}
 
     def _row(self, table: Table) -> dict[str, Any]:
         low, high = cluster_bootstrap(table.values, table.clusters, self.seed)
@@ -96,6 +99,8 @@ class Result:
 
     def as_html(self) -> str:
         """The same as one self-contained page."""
+        if not self.tables:
+            raise DataError("the page tells of judged exposures, and none could be judged; write --json")
         # plots are drawn by a library that only this needs
         from training.report_page import render
 
@@ -113,10 +118,11 @@ def evaluate(
     *,
     span: tuple[datetime | None, datetime | None] = (None, None),
     seed: int = 0,
+    list_reads: int = 0,
     say: Callable[[str], None] = lambda _: None,
     progress: Callable[[int, int | None], None] = lambda _done, _total: None,
 ) -> Result:
-    """Judge a bundle on the exposures of canonical data.
+    """Judge a bundle on the exposures of canonical data, and whole lists on what was opened next.
 
     Every shown candidate is scored, also those the bundle never saw. Counters at t know only events
     before t less the serving lag. Exposures before the bundle's watermark are scored without counters.
@@ -125,33 +131,42 @@ def evaluate(
         bundle: to be judged.
         data: canonical data with exposures and clicks.
         models: registry, for cached embeddings.
-        span: judge exposures with span[0] <= ts < span[1].
-        seed: of ties and resampling.
+        span: judge exposures and openings with span[0] <= ts < span[1].
+        seed: of draws, ties and resampling.
+        list_reads: how many openings are judged for each surface, drawn at random; 0 judges no lists.
 
     Raises:
-        DataError: no exposure to judge.
+        DataError: nothing to judge.
     """
     exposures = sorted(read_exposures(data), key=lambda exposure: (exposure.ts, exposure.request_id))
     wanted = _within(exposures, span)
-    if not wanted:
+    if not wanted and not list_reads:
         raise DataError(f"{data} holds no exposure in the judged time; nothing can be judged")
+    log = read_event_log(data)
     state = read_state(bundle)
     clicks = labels_of(data, state.config.clicklog)
     articles = {article.article_id: article for article in read_articles(data)}
     _add_articles(state, list(articles.values()), models, say)
-    judge = Judge(state, read_event_log(data), exposures, bundle, articles, clicks, seed)
+    lists: dict[str, Any] = {}
+    if list_reads:
+        add = partial(_add_articles, articles=list(articles.values()), models=models, say=say)
+        asked = Asked.within(span, list_reads, seed)
+        lists = judge_lists(bundle, add, log, exposures, asked, say)
+    judge = Judge(state, log, exposures, bundle, articles, clicks, seed)
     for done, exposure in enumerate(wanted, 1):
         judge.take(exposure, clicks.clicked(exposure))
         if done % 200 == 0 or done == len(wanted):
             progress(done, len(wanted))
     judged = judge.result()
-    if not judged.tables:
+    if not judged.tables and not any(lists.values()):
         raise DataError(
-            "no impression has both a click and an article that was not clicked; nothing to judge"
+            "no impression has both a click and an article that was not clicked, and no opening can be "
+            "judged in this time; nothing to judge"
         )
-    since, until = (exposure.ts.timestamp() for exposure in (wanted[0], wanted[-1]))
+    times = [exposure.ts.timestamp() for exposure in wanted]
+    since, until = (times[0], times[-1]) if times else (np.nan, np.nan)
     best = _best_single(bundle, judged)
-    return Result(judged, best, _told(judged), seed, bundle, state, since, until)
+    return Result(judged, best, _told(judged), seed, bundle, state, since, until, lists)
 
 
 def _within(exposures: Sequence[Exposure], span: tuple[datetime | None, datetime | None]) -> list[Exposure]:

@@ -1,12 +1,13 @@
 """A state at the moments of served lists, its counters replayed rather than stepped."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recsys.pipeline import Query
 from recsys.popularity import Popularity
+from recsys.recipes import Recipe
 from recsys.replay import Lists, Replay
 from recsys.schemas import Exposure
 from recsys.state import State
@@ -49,6 +50,11 @@ class ReplayedMoments:
             state.learned,
         )
         self._state, self._remembered = state, 0
+
+    @property
+    def recipes(self) -> Mapping[str, Recipe]:
+        """Learned weights in force."""
+        return self._state.learned.recipes
 
     def at(self, number: int) -> State:
         """What was known for a list; numbers only rise. It is the same object each time.

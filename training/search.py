@@ -16,6 +16,7 @@ from recsys.config import Config, SurfaceConfig, build_config
 from recsys.errors import DataError
 from recsys.pipeline import Funnel, Query
 from recsys.profile import reader_key
+from recsys.recipes import Recipe
 from recsys.schemas import Exposure
 from recsys.state import State
 from training.fit_ranker import Examples, fit_ranker
@@ -37,19 +38,28 @@ class _Lists:
     raw: list[dict[str, Floats]] = field(default_factory=list)
     matrices: list[Floats] = field(default_factory=list)
     labels: list[NDArray[np.bool_]] = field(default_factory=list)
+    weights: list[Floats] = field(default_factory=list)
+    looked: list[Floats] = field(default_factory=list)
+    raw_learned: list[dict[str, Floats]] = field(default_factory=list)
+    recipe: Recipe | None = None
     readers: list[int] = field(default_factory=list)
 
-    def examples(self, config: SurfaceConfig, part: slice) -> Examples:
+    def examples(self, config: SurfaceConfig, surface: str, part: slice) -> Examples:
         """What a ranker is fitted on or judged by, with the blend of these weights."""
         found = Examples(self.names)
-        found.ts, found.matrices, found.labels = self.ts[part], self.matrices[part], self.labels[part]
-        found.blend = [_blend(raw, config) for raw in self.raw[part]]
+        recipe = self.recipe.under(config, surface) if self.recipe else Recipe.configured(config)
+        raw = self.raw_learned if self.recipe else self.raw
+        for at in range(len(self.ts))[part]:
+            columns, _ = weigh(raw[at], recipe, config.min_similarity)
+            blend = np.sum(columns, axis=0) if columns else np.zeros(len(self.labels[at]))
+            lesson = (self.matrices[at], self.labels[at], self.weights[at], self.looked[at])
+            found.add(self.ts[at], blend, *lesson)
         return found
 
-
-def _blend(raw: Mapping[str, Floats], config: SurfaceConfig) -> Floats:
-    columns, _ = weigh(raw, config)
-    return np.sum(columns, axis=0) if columns else np.zeros(len(next(iter(raw.values()))))
+    def columns(self) -> tuple[list[Any], ...]:
+        """Everything that is kept for each list."""
+        lessons = (self.matrices, self.labels, self.weights, self.looked)
+        return (self.ts, self.raw, self.raw_learned, *lessons, self.readers)
 
 
 class Search:
@@ -68,11 +78,11 @@ class Search:
         self.config = config
         self._seen = {surface: _Lists(config.ranker.features) for surface in RANKED}
         state = material.state(config)
-        replay(state, material.log, material.exposures, material.clicks, each=self._watch)
-        most = config.tune.max_lists
-        for lists in self._seen.values():
-            for column in (lists.ts, lists.raw, lists.matrices, lists.labels, lists.readers):
-                del column[:-most]
+        lessons = replay(state, material.log, material.exposures, material.clicks, each=self._watch)
+        for surface, lists in self._seen.items():
+            lists.recipe = lessons.learned.recipes.get(surface)
+            for column in lists.columns():
+                del column[: -config.tune.max_lists]
         self.lists = {name: lists for name, lists in self._seen.items() if len(lists.ts) >= _FEWEST}
         self.space = [row for row in config.tune.space if self._matters(row[0])]
         if not self.space:
@@ -90,10 +100,18 @@ class Search:
         rows: NDArray[np.int32],
         labels: NDArray[np.bool_],
         matrix: Floats,
+        weights: Floats,
+        looked: Floats,
     ) -> None:
         surface, lists = exposure.surface, self._seen[exposure.surface]
-        moment = Funnel(state).moment(query, surface)
-        lists.raw.append(raw_parts(state, rows, moment, state.config.surfaces.of(surface)))
+        moment, config = Funnel(state).moment(query, surface), state.config.surfaces.of(surface)
+        lists.raw.append(raw_parts(state, rows, moment, config.half_life_hours))
+        learned = state.learned.recipes.get(surface)
+        if learned is not None:
+            hours = learned.under(config, surface).half_life_hours
+            lists.raw_learned.append(raw_parts(state, rows, moment, hours))
+        lists.weights.append(weights)
+        lists.looked.append(looked)
         lists.ts.append(exposure.ts.timestamp())
         lists.matrices.append(matrix)
         lists.labels.append(labels)
@@ -136,7 +154,7 @@ class Search:
 
     def _judged(self, config: Config, surface: str, earlier: slice, later: slice) -> Table:
         lists, rules = self.lists[surface], config.surfaces.of(surface)
-        fitted, judged = lists.examples(rules, earlier), lists.examples(rules, later)
+        fitted, judged = lists.examples(rules, surface, earlier), lists.examples(rules, surface, later)
         scores = judged.blend
         if rules.ranking == "learned" and len(fitted) >= config.ranker.min_lists:
             ranker = fit_ranker(fitted, config.ranker, rules.learned_share)

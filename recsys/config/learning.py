@@ -59,6 +59,13 @@ class ExaminationConfig(Section):
     max_weight: Annotated[float, Field(ge=1)] = 10.0
 
 
+class ListsConfig(Section):
+    """From how much the weights of `related` and `for_you` are learned."""
+
+    min_reads: Annotated[int, Field(ge=1)] = 200
+    max_reads: Annotated[int, Field(ge=1)] = 1500
+
+
 class TrainConfig(Section):
     """Offline choices."""
 

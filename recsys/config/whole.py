@@ -7,7 +7,14 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from recsys.config.learning import ClicklogConfig, ExaminationConfig, RankerConfig, TopicsConfig, TrainConfig
+from recsys.config.learning import (
+    ClicklogConfig,
+    ExaminationConfig,
+    ListsConfig,
+    RankerConfig,
+    TopicsConfig,
+    TrainConfig,
+)
 from recsys.config.section import Section
 from recsys.config.selection import GateConfig, TuneConfig
 from recsys.config.signals import (
@@ -36,6 +43,7 @@ class Config(Section):
     topics: TopicsConfig = TopicsConfig()
     ranker: RankerConfig = RankerConfig()
     examination: ExaminationConfig = ExaminationConfig()
+    lists: ListsConfig = ListsConfig()
     candidates: CandidatesConfig = CandidatesConfig()
     surfaces: SurfacesConfig = Field(default_factory=SurfacesConfig)
     sensitivity: tuple[SensitivityRule, ...] = ()

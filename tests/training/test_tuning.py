@@ -119,7 +119,7 @@ def test_a_trial_weighs_as_the_funnel_does(tmp_path: Path) -> None:
     search, seen = Search(config, material, replay), []
     changed = search.with_values({"surfaces.related.weights.similarity": 0.7})
 
-    def watch(exposure: Any, state: Any, query: Any, rows: Any, labels: Any, matrix: Any) -> None:
+    def watch(exposure: Any, state: Any, query: Any, rows: Any, labels: Any, *lesson: Any) -> None:
         state.config = changed
         seen.append(Funnel(state).score("related", query, rows))
         state.config = config
@@ -127,7 +127,7 @@ def test_a_trial_weighs_as_the_funnel_does(tmp_path: Path) -> None:
     state = material.state(config)
     replay(state, material.log, material.exposures, material.clicks, each=watch)
     lists = search.lists["related"]
-    weighed = lists.examples(changed.surfaces.related, slice(None)).blend
+    weighed = lists.examples(changed.surfaces.related, "related", slice(None)).blend
     assert len(seen) == len(weighed) > 40
     for one, other in zip(weighed, seen, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-12)
