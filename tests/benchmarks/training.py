@@ -62,7 +62,7 @@ def counting(folder: Path, rounds: int, clicks: int) -> list[Figure]:
     source = folder / "clicks.parquet"
     write_clicks(source, clicks)
     found: dict[str, list[Cost]] = {"ibis": [], "sql": [], "pandas": []}
-    for turn in range(max(2, rounds // 2)):
+    for turn in range(max(1, rounds // 2)):
         found["ibis"].append(cost("ibis", source))
         found["sql"].append(cost("sql", source))
         if turn < max(1, rounds // 3):
