@@ -85,8 +85,9 @@ class _View:
         return [(at, row) for at, row in enumerate(self._values["ablation"]) if row["kind"] == kind]
 
     def ablation_plot(self, kind: str) -> Markup:
-        """What parts earn."""
-        return plots.ablation([row for _, row in self.parts(kind)], f"{_FIGURES}{kind}")
+        """What parts earn; those that change nothing at all are not drawn."""
+        rows = [row for _, row in self.parts(kind) if any(row["auc_ci"]) or row["of"] == "group"]
+        return plots.ablation(rows, f"{_FIGURES}{kind}")
 
     def learning_plot(self, surface: str) -> Markup:
         """Quality by lists fitted on."""
@@ -94,16 +95,19 @@ class _View:
 
     def curve_plots(self, surface: str) -> list[tuple[Mapping[str, Any], Markup]]:
         """The learned curves that reach furthest, on one scale, so that heights compare."""
-        rows = self._values["curves"][surface]
-        limit = 1.08 * max((abs(value) for row in rows for value in row["values"]), default=1.0) or 1.0
+        rows = self._drawn(surface)
+        limit = 1.08 * max((abs(value) for row in rows for value in row["values"]), default=1.0)
         return [
-            (row, plots.curve(row, f"{_FIGURES}curve-{surface}-{at}", limit))
-            for at, row in enumerate(rows[:_CURVES])
+            (row, plots.curve(row, f"{_FIGURES}curve-{surface}-{at}", limit)) for at, row in enumerate(rows)
         ]
+
+    def _drawn(self, surface: str) -> list[Mapping[str, Any]]:
+        return [row for row in self._values["curves"][surface] if row["reach"] > 0][:_CURVES]
 
     def other_curves(self, surface: str) -> list[str]:
         """Features whose curves are not drawn."""
-        return [row["feature"] for row in self._values["curves"][surface][_CURVES:]]
+        rows = self._values["curves"][surface]
+        return [row["feature"] for row in rows[len(self._drawn(surface)) :]]
 
     def ages_plot(self) -> Markup:
         """Appeal by age."""
