@@ -23,17 +23,11 @@ _BLEND = "content_blend"
 
 def with_report(result: "Result", values: Mapping[str, Any]) -> dict[str, Any]:
     """The values of an evaluation and, under keys of their own, those of its report."""
-    bundle, state, tables = result.bundle, result.state, result.tables
+    bundle, state = result.bundle, result.state
     metrics = bundle.manifest.get("metrics", {})
-    single = values["against_best_single"]
     found = {
         **values,
-        "against_best_single": {
-            **single,
-            **_difference(tables, single["signal"], result.seed),
-            "chosen_by_bundle": bool(metrics.get("single_signals")),
-        },
-        "against_content_blend": _difference(tables, _BLEND, result.seed),
+        **_comparisons(result, values["against_best_single"]),
         "trained": trained(bundle),
         "judged": _judged(result),
         "ablation": result.judged.insight.ablation.rows() + _refitted(metrics),
@@ -49,15 +43,26 @@ def with_report(result: "Result", values: Mapping[str, Any]) -> dict[str, Any]:
         "dated": _dated(state),
         "age_curves": age_curves(state.config),
         "half_lives": half_lives(state.config),
+        "gate": metrics.get("gate", {}),
         "examples": examples(state, _now(result), result.judged.insight.readers),
     }
     return {"verdict": verdict(found), **found}
 
 
+def _comparisons(result: "Result", single: Mapping[str, Any]) -> dict[str, Any]:
+    """The funnel against the best single signal and the content blend; empty where nothing was judged."""
+    tables, seed = result.tables, result.seed
+    if not tables:
+        return {"against_best_single": {}, "against_content_blend": {}}
+    chosen = bool(result.bundle.manifest.get("metrics", {}).get("single_signals"))
+    told = {**single, **_difference(tables, single["signal"], seed), "chosen_by_bundle": chosen}
+    return {"against_best_single": told, "against_content_blend": _difference(tables, _BLEND, seed)}
+
+
 def _now(result: "Result") -> float:
     """When example lists are made: what the state has counted lies before it."""
-    watermark = result.state.popularity.watermark
-    return max(result.until, watermark) if np.isfinite(watermark) else result.until
+    times = [ts for ts in (result.until, result.state.popularity.watermark) if np.isfinite(ts)]
+    return max(times, default=0.0)
 
 
 def trained(bundle: Bundle) -> dict[str, Any]:
@@ -69,19 +74,19 @@ def trained(bundle: Bundle) -> dict[str, Any]:
 
 
 def _judged(result: "Result") -> dict[str, Any]:
-    table = result.tables["funnel"]
+    table = result.tables.get("funnel")
     return {
         "from": _instant(result.since),
         "until": _instant(result.until),
-        "impressions": len(table.values),
-        "readers": len(np.unique(table.clusters)),
+        "impressions": 0 if table is None else len(table.values),
+        "readers": 0 if table is None else len(np.unique(table.clusters)),
         "early": result.judged.early,
         "seed": result.seed,
     }
 
 
-def _instant(ts: float) -> str:
-    return datetime.fromtimestamp(ts, UTC).isoformat()
+def _instant(ts: float) -> str | None:
+    return None if not np.isfinite(ts) else datetime.fromtimestamp(ts, UTC).isoformat()
 
 
 def _difference(tables: Mapping[str, Table], other: str, seed: int) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from training import plots
-from training.generic import Block, blocks, number
+from training.generic import Block, Cell, blocks, number
 from training.verdict import plain
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -50,18 +50,24 @@ class _View:
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         self._values = values
-        self.single: str = values["against_best_single"]["signal"]
+        self.single: str = values["against_best_single"].get("signal", "")
         rankings = values["rankings"]
         others = sorted((name for name in rankings if name != "funnel"), key=lambda n: -rankings[n]["auc"])
-        self.models = ["funnel", *others]
+        self.models = ["funnel", *others] if others else list(rankings)
 
     def cell(self, *path: str | int, sign: bool = False, short: bool = False) -> Markup:
         """A table cell with a number of the values, or an interval."""
         return Markup('<td data-path="{}">{}</td>').format(*self._told(path, sign, short))
 
-    def both(self, group: str, name: str, metric: str) -> Markup:
-        """A cell with a metric and, below it, its interval."""
-        mean, span = self._told((group, name, metric)), self._told((group, name, "ci", metric))
+    def at(self, cell: Cell | None) -> Markup:
+        """A cell of a table of any shape."""
+        if cell is None:
+            return Markup("<td>-</td>")
+        return self.cell(*cell.path) if cell.interval is None else self.both(cell.path, cell.interval)
+
+    def both(self, path: Sequence[str | int], interval: Sequence[str | int]) -> Markup:
+        """A cell with a number and, below it, its interval."""
+        mean, span = self._told(path), self._told(interval)
         form = '<td><span data-path="{}">{}</span><br><small data-path="{}">{}</small></td>'
         return Markup(form).format(*mean, *span)  # noqa: S704
 

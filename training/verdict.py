@@ -33,6 +33,11 @@ def plain(model: str) -> str:
 
 def verdict(values: Mapping[str, Any]) -> list[str]:
     """Sentences from the values of a report: better or not, by how much, how certain, where not."""
+    if not values["rankings"]:
+        return [
+            "No served list holds both a click and an article that was not clicked, so it cannot be said "
+            "whether the bundle orders lists better than a single signal."
+        ]
     sentences = [_overall(values), _against_single(values), _first_places(values)]
     sentences += [
         _of_learning(values),
