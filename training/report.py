@@ -1,17 +1,16 @@
 """What a report shows, as JSON values: the page is drawn from these and from nothing else."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from recsys.bundle import Bundle
-from recsys.config import Config
-from recsys.ranker import KNOTS, AdditiveRanker
 from recsys.state import State
 from training.before_after import examples
 from training.metrics import Table
+from training.report_learned import age_curves, curves, half_lives, recipes
 from training.slices import difference
 from training.verdict import verdict
 
@@ -41,8 +40,10 @@ def with_report(result: "Result", values: Mapping[str, Any]) -> dict[str, Any]:
             for surface, ranker in sorted(state.learned.rankers.items())
         },
         "dated": _dated(state),
-        "age_curves": age_curves(state.config),
-        "half_lives": half_lives(state.config),
+        "age_curves": age_curves(state),
+        "half_lives": half_lives(state),
+        "recipes": recipes(state),
+        "examination": state.learned.examination.to_json(),
         "gate": metrics.get("gate", {}),
         "examples": examples(state, _now(result), result.judged.insight.readers),
     }
@@ -104,30 +105,6 @@ def _refitted(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def curves(ranker: AdditiveRanker, distributions: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Each learned curve, the one with the widest reach first.
-
-    Returns:
-        ``feature``, ``at`` (raw values of the feature at the knots), ``values`` there in units of the content
-        blend's score, ``reach`` (highest less lowest), and where training noted them ``histogram`` (in
-        equal steps from the first knot to the last) and ``missing`` (share of candidates).
-    """
-    rows = []
-    for column, name in enumerate(ranker.names):
-        values = ranker.values[column]
-        at = ranker.centres[column] + ranker.scales[column] * np.array(KNOTS)
-        rows.append(
-            {
-                "feature": name,
-                "at": at.tolist(),
-                "values": values.tolist(),
-                "reach": float(np.ptp(values)),
-                **distributions.get(name, {}),
-            }
-        )
-    return sorted(rows, key=lambda row: (-row["reach"], row["feature"]))
-
-
 def _dated(state: State) -> float:
     """Share of the articles whose time of publication is known."""
     catalog = state.catalog
@@ -135,46 +112,3 @@ def _dated(state: State) -> float:
     if not known.any():
         return 0.0
     return float((~np.isnan(catalog.published[: len(catalog)][known])).mean())
-
-
-def age_curves(
-    config: Config, sections: Mapping[str, Sequence[tuple[float, float]]] | None = None
-) -> list[dict[str, Any]]:
-    """Appeal by age: the configured curve, and those of single sections where they were learned.
-
-    Args:
-        config: for the curve of all sections.
-        sections: (hours, appeal) at the knots, by section.
-    """
-    rows: list[dict[str, Any]] = [
-        {
-            "section": None,
-            "knots": [list(knot) for knot in config.age_curve.knots],
-            "unknown": config.age_curve.unknown,
-        }
-    ]
-    for name, knots in (sections or {}).items():
-        rows.append({"section": name, "knots": [list(knot) for knot in knots], "unknown": None})
-    return rows
-
-
-def half_lives(config: Config, sections: Mapping[str, float] | None = None) -> list[dict[str, Any]]:
-    """After how many hours a reading, a click or an engagement counts half, by what reads it.
-
-    Args:
-        config: for the lists and the counters.
-        sections: hours by section, where they were learned.
-    """
-    counts = config.popularity
-    rows: list[dict[str, Any]] = []
-    for surface in type(config.surfaces).model_fields:
-        if surface == "latest":
-            # ordered by time alone
-            continue
-        chosen = config.surfaces.of(surface)
-        rows.append({"of": f"readers, list {surface}", "hours": chosen.half_life_hours})
-    rows.append({"of": "click-through rate of the blend", "hours": counts.ctr_half_life_hours})
-    rows.append({"of": "read minutes, shares, saves, comments", "hours": counts.engagement_half_life_hours})
-    for name, hours in (sections or {}).items():
-        rows.append({"of": f"section {name}", "hours": hours})
-    return rows

@@ -123,6 +123,10 @@ class _View:
         """Half-lives."""
         return plots.half_lives(self._values["half_lives"])
 
+    def examination_plot(self, surface: str) -> Markup:
+        """Places that are looked at."""
+        return plots.examination(self._values["examination"][surface], f"{_FIGURES}places-{surface}")
+
     def reliability_plot(self, surface: str) -> Markup:
         """Observed against predicted."""
         found = self._values["calibration"][surface]

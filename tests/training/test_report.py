@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 
+from recsys.blending import recipe_of
 from recsys.config import Config
+from recsys.snapshot import read_state
 from tests.conftest import Newsroom, copy_models
 from tests.training.command import recsys
 from training.evaluate import evaluate
 from training.fit import train
-from training.report import age_curves, half_lives
+from training.report_learned import age_curves, half_lives, recipes
 from training.report_page import render
 from training.verdict import verdict
 
@@ -67,6 +69,8 @@ def stated(value: Any, text: str) -> bool:
         return all(stated(part, told) for part, told in zip(value, text.split(" to "), strict=True))
     if isinstance(value, bool):
         return text == ("yes" if value else "no")
+    if isinstance(value, str):
+        return text == value
     told = text.replace(",", "")
     digits = len(told.partition(".")[2])
     return abs(float(told) - value) <= 0.5 * 10.0**-digits + 1e-12
@@ -260,12 +264,38 @@ def test_whatever_stands_under_lists_and_references_is_shown(bare: dict[str, Any
 
 
 def test_curves_and_half_lives_of_sections_are_shown_where_they_were_learned(bare: dict[str, Any]) -> None:
-    more = bare
-    more["age_curves"] = age_curves(Config(), {"Recipes": [(0.0, 0.5), (100.0, 0.4)]})
-    more["half_lives"] = half_lives(Config(), {"Recipes": 900.0})
-    words = "".join(Page(render(more)).words)
-    assert "Recipes" in words
-    assert "section Recipes" in words
+    config = Config()
+    counts = {"hours": 900.0, "learned": True, "clicks": 4321}
+    bare["half_lives"] = [{"of": "appeal by age, Recipes", **counts}]
+    bare["age_curves"] = [
+        {"name": name, "knots": [list(knot) for knot in config.age_curve.knots], "learned": True, "clicks": 9}
+        for name in ("all sections", "Recipes", "Sport")
+    ]
+    bare["examination"] = {"related": [1.0, 0.75, 0.5]}
+    page = Page(render(bare))
+    assert (["half_lives", 0, "clicks"], "4,321") in page.cells
+    alts = [given["aria-label"] for tag, given in page.tags if tag == "svg"]
+    assert "Appeal of an article by its age in hours: all sections, Recipes, Sport" in alts
+    assert "Examination of 3 places relative to the first" in alts
+
+
+def test_what_was_learned_is_what_the_funnel_reads(newsroom: Newsroom) -> None:
+    state = read_state(newsroom.bundle)
+    first, *sections = age_curves(state)
+    whole = state.learned.age.whole
+    assert whole is not None
+    assert [value for _, value in first["knots"]] == list(whole.values)
+    assert {row["name"] for row in sections} == {p.name for p in state.learned.age.sections if p.clicks}
+    hours = {row["of"]: row["hours"] for row in half_lives(state)}
+    assert hours["appeal by age"] == whole.half_life_hours
+    kept = recipes(state)["related"]
+    assert kept.pop("learned") == ("related" in state.learned.recipes)
+    assert kept == dict(recipe_of(state, state.config.surfaces.related, "related").weights)
+    # without leave to use them, the configured curve is what is read, and shown
+    fixed = state.config.age_curve.model_copy(update={"learned": False})
+    state.config = state.config.model_copy(update={"age_curve": fixed})
+    (only,) = age_curves(state)
+    assert only["knots"] == [list(knot) for knot in fixed.knots]
 
 
 @pytest.mark.parametrize(
