@@ -82,7 +82,7 @@ class Result:
             "slices": cut(self.judged, self.best_single, self.seed) if self.tables else {},
             "notes": self.notes,
         }
-        return with_report(self, contract) if self.tables else contract
+        return with_report(self, contract)
 
     def _against_best(self) -> dict[str, Any]:
         best = self.tables[self.best_single]
@@ -99,8 +99,6 @@ class Result:
 
     def as_html(self) -> str:
         """The same as one self-contained page."""
-        if not self.tables:
-            raise DataError("the page tells of judged exposures, and none could be judged; write --json")
         # plots are drawn by a library that only this needs
         from training.report_page import render
 
