@@ -68,6 +68,8 @@ class Covisitation:
         self.together_ = np.zeros((0, config.neighbours), dtype=np.float32)
         self.masses_ = np.zeros(0)
         self.landmark_ = self.latest_ = 0.0
+        self._version = 0
+        self._answered: tuple[tuple[bytes, int, int], NDArray[np.float64]] | None = None
 
     def fit(self, trails: Trails, size: int) -> "Covisitation":
         """Count pairs and keep each article's best.
@@ -90,6 +92,7 @@ class Covisitation:
         """Keep each article's best of pairs that were counted elsewhere."""
         self.masses_ = np.bincount(trails.rows, trails.weights, minlength=size).astype(np.float64)
         self.landmark_ = self.latest_ = trails.latest
+        self._version += 1
         similarities = self._similarity(sums.together, self.masses_[sums.left], self.masses_[sums.right])
         self.rows_, self.together_ = _best(
             sums.left, sums.right, similarities, sums.together, (size, self.config.neighbours)
@@ -115,6 +118,7 @@ class Covisitation:
             ts: unix seconds.
         """
         self._make_room(max(row, int(before.max(initial=-1))) + 1)
+        self._version += 1
         self.latest_ = max(self.latest_, ts)
         weight = self._weight_at(ts)
         self.masses_[row] += weight
@@ -185,7 +189,9 @@ class Covisitation:
         """(r, k) neighbours of rows, -1 for none, and their similarities, as of the latest opening."""
         others = self.rows_[rows]
         now = float(np.exp2((self.landmark_ - self.latest_) / (self.config.half_life_days * _DAY)))
-        own, other = self.masses_[rows][:, None] * now, self.masses_[others] * now
+        own = self.masses_[rows][:, None] * now
+        # the other articles' masses are only looked up where they count
+        other = self.masses_[others] * now if self.config.popularity_balance else own
         return others, self._similarity(self.together_[rows] * now, own, other)
 
     def of(self, row: int) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
@@ -205,13 +211,22 @@ class Covisitation:
         return self._step(past[inside], np.asarray(weights[inside], dtype=np.float64), size)
 
     def reached(self, past: NDArray[np.int32], size: int) -> NDArray[np.float64]:
-        """(size,) ``scores`` and, ``walk`` times, what the best of them lead on to."""
+        """(size,) ``scores`` and, ``walk`` times, what the best of them lead on to.
+
+        The answer to the last question is kept: candidates are found by it and then scored by it.
+        """
+        key = (past.tobytes(), size, self._version)
+        if self._answered is None or self._answered[0] != key:
+            self._answered = (key, self._reach(past, size))
+        return self._answered[1]
+
+    def _reach(self, past: NDArray[np.int32], size: int) -> NDArray[np.float64]:
         first = self.scores(past, size)
-        if not self.config.walk:
+        best = np.flatnonzero(first[: len(self.rows_)])
+        if not self.config.walk or len(best) == 0:
             return first
-        width = min(self.config.walk_width, size)
-        best = np.argpartition(-first, width - 1)[:width] if width else np.zeros(0, np.intp)
-        best = best[(first[best] > 0) & (best < len(self.rows_))]
+        if len(best) > self.config.walk_width:
+            best = best[np.argpartition(-first[best], self.config.walk_width - 1)[: self.config.walk_width]]
         return np.asarray(first + self.config.walk * self._step(best, first[best], size))
 
     def _step(
@@ -239,6 +254,7 @@ class Covisitation:
         """Take over what ``state`` gave; the arrays are changed by ``opened``."""
         self.rows_, self.together_, self.masses_ = rows, together, masses
         self.landmark_, self.latest_ = float(times[0]), float(times[1])
+        self._version += 1
 
 
 class _Pairs:

@@ -65,7 +65,7 @@ def covisited_rows(state: State, eligibility: Eligibility, past: Rows, n: int) -
     if len(past) == 0 or len(learned.rows_) == 0:
         return _NONE
     scores = learned.reached(past, len(state.catalog))
-    rows = np.flatnonzero(scores > 0).astype(np.int32)
+    rows = np.flatnonzero(scores).astype(np.int32)
     rows = rows[np.argsort(-scores[rows], kind="stable")]
     return np.asarray(rows[eligibility.mask(state.catalog, rows)][:n], dtype=np.int32)
 
