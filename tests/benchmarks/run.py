@@ -1,6 +1,7 @@
 """``make bench``: figures as ratios to baselines of the same run.
 
-python -m tests.benchmarks.run [--only embedding|core|serving] [--rounds 6] [--articles 43000] [--json F]
+python -m tests.benchmarks.run [--only PART ...] [--rounds 6] [--articles 43000] [--json F], where PART is one
+of embedding, core, serving, retraining.
 """
 
 import argparse
@@ -16,17 +17,19 @@ from training.embed import SentenceTransformerEmbedder
 from training.fit import EMBEDDERS
 from training.onnx_export import export_onnx
 
-PARTS = ("embedding", "core", "serving")
+PARTS = ("embedding", "core", "serving", "retraining")
 
 
 def measured(part: str, rounds: int, articles: int, folder: Path) -> list[Figure]:
     """The figures of one part."""
-    from tests.benchmarks import core, embedding, serving
+    from tests.benchmarks import core, embedding, retraining, serving
 
     if part == "embedding":
         return embedding.measure(rounds)
     if part == "core":
         return core.measure(articles, rounds)
+    if part == "retraining":
+        return retraining.measure(articles, folder)
     embedder = SentenceTransformerEmbedder()
     for size in (articles // 4, articles):
         export_onnx(embedder, folder / f"models-{size}" / EMBEDDERS / embedder.model_id)
