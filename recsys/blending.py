@@ -89,9 +89,15 @@ def rank(
     """
     blended = blend(state, candidates, moment, config, surface)
     ranker = state.learned.rankers.get(surface)
-    if ranker is None or config.ranking == "blend" or len(candidates) == 0:
+    ranked = ranker is not None and config.ranking != "blend"
+    if len(candidates) == 0 or not (ranked or moment.witness is not None):
         return blended
-    matrix = features.learned_matrix(state, candidates.rows, moment, ranker.names)
+    names = ranker.names if ranker is not None else state.config.ranker.features
+    matrix = features.learned_matrix(state, candidates.rows, moment, names)
+    if moment.witness is not None:
+        moment.witness.append(features.Seen(surface, moment.count_at, candidates.rows, names, matrix))
+    if ranker is None or not ranked:
+        return blended
     curves = ranker.parts(matrix, config.factors)
     return blended.with_parts(np.hstack((blended.parts, curves)), (*blended.names, *ranker.names))
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from recsys.errors import BundleError
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MANIFEST = "manifest.json"
 _CHUNK = 1 << 20
 

@@ -217,6 +217,11 @@ class Catalog:
         catalog.version = 1
         return catalog
 
+    def groups(self) -> tuple[dict[str, NDArray[np.int32]], dict[str, int]]:
+        """Codes of section and subsection of each row, and how many of each there are."""
+        codes = {"section": self.section[: len(self)], "subsection": self.subsection[: len(self)]}
+        return codes, {"section": len(self.sections.names), "subsection": len(self.subsections.names)}
+
     def newest(self) -> NDArray[np.int32]:
         """Servable rows by publication, newest first, unknown last; ties by id."""
         return self._cached_orders()[0]

@@ -28,6 +28,7 @@ class DecayedCounter:
         self.half_lives = np.asarray(half_lives_hours, dtype=np.float64) * HOUR
         self.landmarks = np.full(len(self.half_lives), np.nan)
         self._masses = np.zeros((size, len(self.half_lives)))
+        self._held: NDArray[np.integer] = np.zeros(0, np.int32)
         self.size = size
 
     @property
@@ -43,19 +44,26 @@ class DecayedCounter:
             self._masses = grown
         self.size = max(self.size, size)
 
-    def add(self, rows: NDArray[np.integer], ts: NDArray[np.float64], weights: NDArray[np.float64]) -> None:
+    def add(
+        self, rows: NDArray[np.integer], ts: NDArray[np.float64], weights: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
         """Count events; their order does not matter.
 
         Args:
             rows: (m,) article rows below ``size``.
             ts: (m,) unix seconds.
             weights: (m,) non-negative.
+
+        Returns:
+            (m, k) what was added, at the landmarks.
         """
         if len(rows) == 0:
-            return
+            return np.zeros((0, len(self.half_lives)))
         self._move_landmarks(float(ts.max()))
         exponents = (ts[:, None] - self.landmarks) / self.half_lives
-        np.add.at(self._masses, rows, weights[:, None] * np.exp2(exponents))
+        amounts = weights[:, None] * np.exp2(exponents)
+        np.add.at(self._masses, rows, amounts)
+        return np.asarray(amounts)
 
     def _move_landmarks(self, latest: float) -> None:
         if np.isnan(self.landmarks[0]):
@@ -64,8 +72,11 @@ class DecayedCounter:
         steps = np.floor((latest - self.landmarks) / self.half_lives)
         for k in np.flatnonzero(steps > _MAX_EXPONENT):
             # whole half-lives: a power of two scales without rounding
-            self._masses[:, k] *= np.exp2(-steps[k])
+            self._scale_column(int(k), float(np.exp2(-steps[k])))
             self.landmarks[k] += steps[k] * self.half_lives[k]
+
+    def _scale_column(self, column: int, factor: float) -> None:
+        self._masses[:, column] *= factor
 
     def scale(self, now: float) -> NDArray[np.float64]:
         """(k,) factors that turn stored masses into masses at ``now`` (unix seconds)."""
@@ -80,6 +91,16 @@ class DecayedCounter:
         """Masses at ``now`` for one half-life, of ``rows`` or of all articles."""
         stored = self.masses[:, column] if rows is None else self._masses[rows, column]
         return np.asarray(stored * self.scale(now)[column])
+
+    def any_mass(self, rows: NDArray[np.integer]) -> NDArray[np.bool_]:
+        """(n,) whether anything was counted of these articles at any time."""
+        return np.asarray(self._masses[rows, int(self.half_lives.argmax())] > 0.0)
+
+    def hold(self, rows: NDArray[np.integer], masses: NDArray[np.float64], at: float) -> None:
+        """State masses (n, k) of ``rows`` as of ``at`` (unix seconds) and nothing else; for replay."""
+        self._masses[self._held] = 0.0
+        self._masses[rows] = masses
+        self._held, self.landmarks[:] = rows, at
 
     def state(self) -> dict[str, NDArray[np.float64]]:
         """Arrays that restore this counter."""
@@ -99,6 +120,10 @@ class TopRows:
         self._counter, self._column, self._keep = counter, column, keep
         self._rows: NDArray[np.int32] | None = None
         self._sorted = False
+
+    def hold(self, rows: NDArray[np.int32]) -> None:
+        """State which rows are the best; for replay."""
+        self._rows, self._sorted = rows, False
 
     def rebuild(self) -> None:
         """Forget the cached order (after rows were restored)."""

@@ -31,6 +31,20 @@ class Trails:
     weights: NDArray[np.float64]
 
 
+@dataclass(frozen=True, slots=True)
+class PairSums:
+    """What pairs of articles count together, in both directions.
+
+    Attributes:
+        left, right: (p,) int64 different articles.
+        together: (p,) float64 sums.
+    """
+
+    left: NDArray[np.int64]
+    right: NDArray[np.int64]
+    together: NDArray[np.float64]
+
+
 class Covisitation:
     """For each article the articles that its readers also read.
 
@@ -51,14 +65,23 @@ class Covisitation:
             trails: openings of readers.
             size: number of articles.
         """
+        return self.fit_sums(self.pair_sums(trails, size), trails, size)
+
+    def pair_sums(self, trails: Trails, size: int) -> PairSums:
+        """What pairs within reach count; see ``fit``."""
         table = _Pairs(size)
-        masses = np.bincount(trails.rows, trails.weights, minlength=size).astype(np.float64)
         for gap in range(1, self.config.reach + 1):
             for start in range(0, len(trails.rows) - gap, _AT_ONCE):
                 self._count(trails, gap, slice(start, start + _AT_ONCE), table)
-        left, right, together = table.sums()
-        similarities = self._similarity(together, masses[left], masses[right])
-        self.rows_, self.similarities_ = _best(left, right, similarities, size, self.config.neighbours)
+        return table.sums()
+
+    def fit_sums(self, sums: PairSums, trails: Trails, size: int) -> "Covisitation":
+        """Keep each article's best of pairs that were counted elsewhere."""
+        masses = np.bincount(trails.rows, trails.weights, minlength=size).astype(np.float64)
+        similarities = self._similarity(sums.together, masses[sums.left], masses[sums.right])
+        self.rows_, self.similarities_ = _best(
+            sums.left, sums.right, similarities, size, self.config.neighbours
+        )
         return self
 
     def _count(self, trails: Trails, gap: int, part: slice, table: "_Pairs") -> None:
@@ -125,12 +148,12 @@ class _Pairs:
             self._sums = np.asarray(np.bincount(place, weights, minlength=len(self._keys)), dtype=np.float64)
             self._waiting, self._count = [], 0
 
-    def sums(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-        """(p,) left rows, right rows and weights; a row is never paired with itself."""
+    def sums(self) -> PairSums:
+        """Everything added; a row is never paired with itself."""
         self._fold()
         left, right = np.divmod(self._keys, self._size)
         apart = left != right
-        return left[apart], right[apart], self._sums[apart]
+        return PairSums(left[apart], right[apart], self._sums[apart])
 
 
 def _best(

@@ -5,17 +5,39 @@ Every feature is a (n,) float64 array; NaN means it cannot be computed for that 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys import in_list
 from recsys.candidates import Floats, Rows
 from recsys.catalog import UNKNOWN
 from recsys.config import AgeCurveConfig
+from recsys.counted_features import COUNTED, COUNTED_NEUTRAL
 from recsys.counters import HOUR
+from recsys.errors import ConfigError
 from recsys.profile import Reader
 from recsys.state import State
+
+
+class Seen(NamedTuple):
+    """What one list was ranked by.
+
+    Attributes:
+        surface: the kind of list.
+        count_at: unix seconds at which counters were read.
+        rows: (n,) its candidates.
+        names: the f features.
+        matrix: (n, f) their values, NaN where missing.
+    """
+
+    surface: str
+    count_at: float
+    rows: Rows
+    names: tuple[str, ...]
+    matrix: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +50,14 @@ class Moment:
         reader: the reader's past, None without.
         count_at: unix seconds at which counters are read: ``now``, or the log's watermark where the
             log has no recent events.
+        witness: is given what lists are ranked by, None where nobody asks.
     """
 
     now: float
     context: int | None
     reader: Reader | None
     count_at: float
+    witness: list[Seen] | None = None
 
 
 def similarity(state: State, rows: Rows, context: int | None) -> Floats:
@@ -46,29 +70,18 @@ def similarity(state: State, rows: Rows, context: int | None) -> Floats:
 
 
 def interests(state: State, rows: Rows, reader: Reader | None) -> Floats:
-    """Cosine with all of the reader's openings and with the nearest of them, -1 to 1.
+    """How much closer to the reader's openings than the catalogue is on average, -1 to 1.
 
-    The mean over all is steady; the nearest few keep separate interests apart, which a mean blurs.
-    ``profile.nearest_share`` says how much the nearest count.
+    Closeness is a mean of cosines in which near openings count more (``profile.softness``), so that a
+    reader of two interests finds both; a plain mean would look between them.
     """
     past = _embedded(state, reader)
     if len(past) == 0:
         return np.full(len(rows), np.nan)
-    config = state.config.profile
-    cosines = state.index.take(rows) @ state.index.take(past).T
-    near = _mean_of_highest(cosines, config.nearest)
-    mixed = (1.0 - config.nearest_share) * cosines.mean(axis=1) + config.nearest_share * near
-    return np.asarray(np.where(state.index.has[rows], mixed.astype(np.float64), np.nan))
-
-
-def nearest_openings(state: State, rows: Rows, reader: Reader | None) -> Floats:
-    """Mean cosine with the ``profile.nearest`` nearest of the reader's openings, -1 to 1."""
-    past = _embedded(state, reader)
-    if len(past) == 0:
-        return np.full(len(rows), np.nan)
-    cosines = state.index.take(rows) @ state.index.take(past).T
-    near = _mean_of_highest(cosines, state.config.profile.nearest)
-    return np.asarray(np.where(state.index.has[rows], near.astype(np.float64), np.nan))
+    opened = state.index.take(past)
+    near = _soft_mean(state.index.take(rows) @ opened.T, state.config.profile.softness)
+    usual = float((opened @ state.index.centre).mean())
+    return np.where(state.index.has[rows], near - usual, np.nan)
 
 
 def _embedded(state: State, reader: Reader | None) -> Rows:
@@ -76,12 +89,6 @@ def _embedded(state: State, reader: Reader | None) -> Rows:
     if reader is None:
         return np.zeros(0, np.int32)
     return np.asarray(reader.rows[state.index.has[reader.rows]], dtype=np.int32)
-
-
-def _mean_of_highest(cosines: NDArray[np.float32], k: int) -> NDArray[np.float32]:
-    if k < cosines.shape[1]:
-        cosines = -np.partition(-cosines, k - 1, axis=1)[:, :k]
-    return np.asarray(cosines.mean(axis=1))
 
 
 def section_match(state: State, rows: Rows, context: int | None, reader: Reader | None) -> Floats:
@@ -107,19 +114,31 @@ def learned_matrix(state: State, rows: Rows, moment: Moment, names: Sequence[str
         state: what is known.
         rows: (n,) candidates.
         moment: when and for whom.
-        names: f of ``LEARNED``.
+        names: f of ``FEATURE_NAMES``.
 
     Returns:
         (n, f) float64, NaN where a feature cannot be computed.
     """
     view = _View(state, rows, moment)
-    return np.column_stack([LEARNED[name](view) for name in names])
+    raw = {name: LEARNED[name](view) for name in dict.fromkeys(in_list.base_of(name) for name in names)}
+    return np.column_stack([in_list.form_of(name, raw, NEUTRAL) for name in names])
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Raise ``ConfigError`` unless a ranker can be learned on these features."""
+    unknown = sorted(set(names) - set(FEATURE_NAMES))
+    if unknown:
+        raise ConfigError(
+            f"ranker.features: {', '.join(unknown)}; allowed are {', '.join(LEARNED)}, and each of them "
+            f"with {' or '.join(in_list.FORMS)} behind it (place within the list)"
+        )
 
 
 class _View:
     """One list's candidates, with what several features share computed once."""
 
     def __init__(self, state: State, rows: Rows, moment: Moment) -> None:
+        state.regroup()
         self.state, self.rows, self.moment = state, rows, moment
         reader = moment.reader
         self.past = reader.rows if reader is not None else np.zeros(0, np.int32)
@@ -143,44 +162,45 @@ class _View:
         return codes[self.past], codes[self.rows]
 
     @cached_property
-    def overall_rate(self) -> float:
-        """Click-through rate of everything over the longest half-life."""
-        everything = np.zeros(len(self.state.catalog), dtype=np.int32)
-        longest = max(self.state.config.popularity.ctr_half_lives_hours)
-        return float(self.state.popularity.group_ctr(self.moment.count_at, everything, 1, longest)[0])
+    def longest(self) -> float:
+        """The longest half-life of click-through rates."""
+        return max(self.state.config.popularity.ctr_half_lives_hours)
 
-    def group_rates(self, level: str) -> Floats:
-        """Click-through rate of each candidate's group over the longest half-life; NaN without group."""
-        state = self.state
-        size = len(state.catalog)
-        codes: NDArray[np.int32] = getattr(state.catalog, level)[:size]
-        count = int(codes.max(initial=-1)) + 1
-        longest = max(state.config.popularity.ctr_half_lives_hours)
-        rates = state.popularity.group_ctr(self.moment.count_at, codes, count, longest)
-        own = codes[self.rows]
-        return np.where(own >= 0, np.append(rates, np.nan)[own], np.nan)
+    def overall_rate(self, half_life_hours: float) -> float:
+        """Click-through rate of everything."""
+        return self.state.popularity.overall_ctr(self.moment.count_at, half_life_hours)
 
-    @cached_property
-    def prior_rates(self) -> Floats:
-        """The rate that an article's own is smoothed towards: its subsection's, section's or the prior."""
-        rates = self.group_rates("subsection")
-        rates = np.where(np.isnan(rates), self.group_rates("section"), rates)
-        return np.where(np.isnan(rates), self.overall_rate, rates)
+    def group_rates(self, level: str, half_life_hours: float) -> Floats:
+        """Click-through rate of each candidate's group; NaN without group."""
+        codes: NDArray[np.int32] = getattr(self.state.catalog, level)[self.rows]
+        return self.state.popularity.group_ctr(self.moment.count_at, level, codes, half_life_hours)
+
+    def group_lift(self, level: str) -> Floats:
+        """Logarithm of the group's click-through rate over everything's, at the longest half-life."""
+        return _log_lift(self.group_rates(level, self.longest), self.overall_rate(self.longest))
 
     def own_lift(self, half_life_hours: float) -> Floats:
-        """Logarithm of the article's smoothed click-through rate over its group's; 0 while unseen."""
-        counts = self.state.popularity
-        rates = counts.ctr(self.moment.count_at, self.rows, half_life_hours, self.prior_rates)
-        return _log_lift(rates, self.prior_rates)
+        """Logarithm of the article's click-through rate over everything's.
+
+        Where an article has few impressions its subsection's rate stands in, else its section's.
+        """
+        overall = self.overall_rate(half_life_hours)
+        usual = self.group_rates("subsection", half_life_hours)
+        usual = np.where(np.isnan(usual), self.group_rates("section", half_life_hours), usual)
+        usual = np.where(np.isnan(usual), overall, usual)
+        rates = self.state.popularity.ctr(self.moment.count_at, self.rows, half_life_hours, usual)
+        return _log_lift(rates, overall)
 
 
 def _log_lift(rates: Floats, usual: Floats | float) -> Floats:
     return np.asarray(np.log(np.maximum(rates, 1e-6) / np.maximum(usual, 1e-6)))
 
 
-def _soft_mean(cosines: NDArray[np.float32]) -> Floats:
-    """Between mean and maximum: log of the mean of exp(5 x), over 5."""
-    return np.asarray(np.log(np.exp(5.0 * cosines.astype(np.float64)).mean(axis=1)) / 5.0)
+def _soft_mean(cosines: NDArray[np.float32], softness: float) -> Floats:
+    """Between mean (0) and maximum (infinity): log of the mean of exp(softness x), over softness."""
+    if softness == 0.0:
+        return np.asarray(cosines.mean(axis=1, dtype=np.float64))
+    return np.asarray(np.log(np.exp(softness * cosines.astype(np.float64)).mean(axis=1)) / softness)
 
 
 def _recency_mean(cosines: NDArray[np.float32], half_life_reads: float) -> Floats:
@@ -200,14 +220,12 @@ def _share(view: _View, level: str) -> Floats:
     return np.where(offered == UNKNOWN, np.nan, shares)
 
 
-# where a feature says nothing: a learned curve is 0 there, so that being new costs nothing
-NEUTRAL = {
-    **dict.fromkeys(("section_affinity", "subsection_affinity"), 0.0),
-    **dict.fromkeys(("section_ctr", "subsection_ctr", "ctr_4h", "ctr_24h", "ctr_168h"), 0.0),
-}
+def _counted(compute: Callable[[State, Rows, float], Floats], view: _View) -> Floats:
+    return compute(view.state, view.rows, view.moment.count_at)
+
 
 LEARNED: dict[str, Callable[[_View], Floats]] = {
-    "interests_soft": lambda v: v.of_cosines(_soft_mean),
+    "interests_soft": lambda v: v.of_cosines(lambda c: _soft_mean(c, 5.0)),
     "interests_recent": lambda v: v.of_cosines(
         lambda c: _recency_mean(c, v.state.config.profile.recency_half_life_reads)
     ),
@@ -215,11 +233,24 @@ LEARNED: dict[str, Callable[[_View], Floats]] = {
     "subsection_share": lambda v: _share(v, "subsection"),
     "section_affinity": lambda v: v.state.learned.sections.of(*v.groups("section")),
     "subsection_affinity": lambda v: v.state.learned.subsections.of(*v.groups("subsection")),
-    "section_ctr": lambda v: _log_lift(v.group_rates("section"), v.overall_rate),
-    "subsection_ctr": lambda v: _log_lift(v.group_rates("subsection"), v.overall_rate),
+    "topic_affinity": lambda v: v.state.learned.topics.affinity(v.past, v.rows),
+    "section_ctr": lambda v: v.group_lift("section"),
+    "subsection_ctr": lambda v: v.group_lift("subsection"),
     "ctr_4h": lambda v: v.own_lift(4.0),
     "ctr_24h": lambda v: v.own_lift(24.0),
     "ctr_168h": lambda v: v.own_lift(168.0),
+    "age": lambda v: log_age(v.state, v.rows, v.moment.now),
+    **{name: partial(_counted, compute) for name, compute in COUNTED.items()},
+}
+
+FEATURE_NAMES = (*LEARNED, *in_list.names_of(LEARNED))
+
+# where a feature says nothing: a learned curve is 0 there, so that being new costs nothing
+NEUTRAL = {
+    **dict.fromkeys(("section_affinity", "subsection_affinity", "topic_affinity"), 0.0),
+    **dict.fromkeys(("section_ctr", "subsection_ctr", "ctr_4h", "ctr_24h", "ctr_168h"), 0.0),
+    **COUNTED_NEUTRAL,
+    **dict.fromkeys(in_list.names_of(LEARNED), 0.0),
 }
 
 
@@ -265,8 +296,11 @@ def click_rate(state: State, rows: Rows, at: float) -> Floats:
 
 
 def freshness(state: State, rows: Rows, now: float) -> Floats:
-    """The age curve, 0 to 1; an unknown age has the neutral value."""
-    return age_appeal(state.config.age_curve, (now - state.catalog.published[rows]) / HOUR)
+    """The age curve of the article's section where one was learned, 0 to 1; unknown ages are neutral."""
+    hours, curve = (now - state.catalog.published[rows]) / HOUR, state.config.age_curve
+    if curve.learned and state.learned.age:
+        return state.learned.age.appeal(hours, state.catalog.section[rows], curve.unknown)
+    return age_appeal(curve, hours)
 
 
 def age_appeal(curve: AgeCurveConfig, hours: Floats) -> Floats:
@@ -275,6 +309,12 @@ def age_appeal(curve: AgeCurveConfig, hours: Floats) -> Floats:
     known = ~np.isnan(hours)
     appeal = np.interp(np.log1p(np.maximum(np.where(known, hours, 0.0), 0.0)), np.log1p(at), values)
     return np.where(known, appeal, curve.unknown)
+
+
+def log_age(state: State, rows: Rows, now: float) -> Floats:
+    """Logarithm of 1 + hours since publication; NaN where it is unknown."""
+    hours = (now - state.catalog.published[rows]) / HOUR
+    return np.asarray(np.log1p(np.maximum(hours, 0.0)))
 
 
 def priority(state: State, rows: Rows) -> Floats:

@@ -43,11 +43,13 @@ class ExactIndex:
         self._base = base
         self.dimensions = base.shape[1]
         self.has = np.zeros(len(base), dtype=bool)
+        self._sum = np.zeros(self.dimensions)
         for start in range(0, len(base), 65536):
             block = base[start : start + 65536]
             self.has[start : start + len(block)] = block[:, 0] != 0.0
             maybe = np.flatnonzero(block[:, 0] == 0.0)
             self.has[start + maybe] = np.any(block[maybe] != 0.0, axis=1)
+            self._sum += block.sum(axis=0, dtype=np.float64)
         self._tail = np.zeros((0, self.dimensions), dtype=np.float32)
         self._size = len(base)
         self._replaced: dict[int, Vectors] = {}
@@ -71,6 +73,7 @@ class ExactIndex:
     def add(self, row: int, vector: Vectors) -> None:
         """Set the vector of ``row``; replaces an earlier one."""
         self.resize(row + 1)
+        self._sum += vector - self.take(np.array([row]))[0].astype(np.float64)
         if row >= len(self._base):
             self._tail[row - len(self._base)] = vector
         else:
@@ -81,6 +84,11 @@ class ExactIndex:
         """Forget the vector of ``row``."""
         if row < self._size:
             self.add(row, np.zeros(self.dimensions, dtype=np.float32))
+
+    @property
+    def centre(self) -> Vectors:
+        """(d,) mean of all vectors, zeros without any."""
+        return np.asarray(self._sum / max(int(self.has[: self._size].sum()), 1), dtype=np.float32)
 
     def take(self, rows: NDArray[np.integer]) -> Vectors:
         """(n, d) copies of the vectors of ``rows``."""

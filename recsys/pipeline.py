@@ -13,8 +13,9 @@ from recsys.blending import rank
 from recsys.candidates import SOURCE_BIT, Candidates, Floats, Rows, source_names
 from recsys.catalog import UNKNOWN
 from recsys.config import SurfaceConfig
-from recsys.features import Moment
+from recsys.features import Moment, Seen
 from recsys.profile import Reader
+from recsys.reasons import reason_of
 from recsys.reranking import Variety, one_version_each, rerank, without_versions_of
 from recsys.retrieval import Need, generate
 from recsys.rules import Eligibility, keep_away
@@ -22,24 +23,6 @@ from recsys.rules_editor import Boost
 from recsys.state import State
 
 KEEPS_FIRST = frozenset(("latest", "popular"))
-_REASONS = {
-    "similarity": "On the same topic",
-    "interests": "Close to what you read lately",
-    "section": "From the same section",
-    "popularity": "Read by many right now",
-    "ctr": "Often chosen by readers",
-    "engagement": "Readers stay with it",
-    "freshness": "Just published",
-    "recency": "Just published",
-    "rising": "Rising right now",
-    "priority": "Recommended by the editors",
-    "interests_soft": "Close to what you read lately",
-    "interests_recent": "Close to what you read lately",
-    "covisited": "Readers of the same articles read it",
-    "ctr_4h": "Often chosen by readers",
-    "ctr_24h": "Often chosen by readers",
-    "ctr_168h": "Often chosen by readers",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +46,7 @@ class Query:
         boosts: editors' factors, by surface.
         window_hours: popular only: count readers in this window instead of decayed ones.
         rising: popular only: order by the increase.
+        witness: is given what every list was ranked by, for the log of features.
     """
 
     now: float
@@ -81,6 +65,7 @@ class Query:
     boosts: dict[str, list[Boost]] = field(default_factory=dict)
     window_hours: float | None = None
     rising: bool = False
+    witness: list[Seen] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,14 +170,22 @@ class Funnel:
             rows: (n,) catalogue rows in any order.
 
         Returns:
-            (n,) scores; an article that the catalogue lacks has NaN.
+            (n,) scores. An article that the catalogue lacks is scored by its counts, and has NaN where
+            nothing was counted either.
         """
+        scores, counts = np.full(len(rows), np.nan), self.state.popularity
+        known = np.array([self.state.catalog.is_known(row) for row in rows.tolist()], dtype=bool)
+        known |= counts.openings.any_mass(rows) | counts.impressions.any_mass(rows)
+        if known.any():
+            scores[known] = self.scored(surface, query, rows[known]).scores
+        return scores
+
+    def scored(self, surface: str, query: Query, rows: Rows) -> Candidates:
+        """Articles that the catalogue has, with the parts of their scores, in the order given."""
+        given = Candidates.of(rows, np.zeros(len(rows), np.uint8))
         if len(rows) == 0:
-            return np.zeros(0)
-        candidates = Candidates.of(rows, np.zeros(len(rows), np.uint8))
-        scored = rank(self.state, candidates, self.moment(query, surface), self._config(surface), surface)
-        known = np.array([self.state.catalog.is_known(row) for row in rows.tolist()])
-        return np.where(known, scored.scores, np.nan)
+            return given
+        return rank(self.state, given, self.moment(query, surface), self._config(surface), surface)
 
     def eligibility(self, query: Query, surface: str) -> Eligibility:
         """The hard filters of one list of a request."""
@@ -222,19 +215,33 @@ class Funnel:
         """Why an article is in a list or not.
 
         Returns:
-            The filter that removed it or None; its score parts; its rank among the candidates
-            (1-based) or None where another version of its story stands in for it.
+            The filter that removed it or None; its score parts as they stand in the list, or would
+            stand were it among the candidates; its rank among the candidates (1-based) or None where
+            another version of its story stands in for it.
         """
+        removed = self.eligibility(self._effective(surface, query)[1], surface).reason(
+            self.state.catalog, row
+        )
+        if removed is None:
+            for depth in (query.limit, len(self.state.catalog)):
+                found = self._rank(surface, query, depth, query.limit).candidates
+                place = np.flatnonzero(found.rows == row)
+                if len(place):
+                    parts = found.parts[place[0]].tolist()
+                    return None, dict(zip(found.names, parts, strict=True)), int(place[0]) + 1
+        return removed, self._parts_in_company(surface, query, row), None
+
+    def _parts_in_company(self, surface: str, query: Query, row: int) -> dict[str, float]:
+        """What the parts of an article would be beside the list's candidates: some depend on company."""
         used, query, _ = self._effective(surface, query)
-        removed = self.eligibility(query, surface).reason(self.state.catalog, row)
-        alone = Candidates.of(np.array([row], np.int32), np.zeros(1, np.uint8))
-        scored = rank(self.state, alone, self.moment(query, used), self._config(used), used)
-        parts = dict(zip(scored.names, scored.parts[0].tolist(), strict=True))
-        if removed is not None:
-            return removed, parts, None
-        order = self._rank(surface, query, len(self.state.catalog), query.limit).candidates.rows
-        place = np.flatnonzero(order == row)
-        return None, parts, int(place[0]) + 1 if len(place) else None
+        config, moment = self._config(used), self._moment(query, used)[0]
+        need = Need(used, query.limit + 10, config.half_life_hours)
+        others = generate(
+            self.state, need, self.eligibility(query, surface), moment.context, query.reader
+        ).rows
+        rows = np.append(others[others != row], np.int32(row)).astype(np.int32)
+        scored = rank(self.state, Candidates.of(rows, np.zeros(len(rows), np.uint8)), moment, config, used)
+        return dict(zip(scored.names, scored.parts[-1].tolist(), strict=True))
 
     def _config(self, surface: str) -> SurfaceConfig:
         return self.state.config.surfaces.of(surface)
@@ -264,7 +271,7 @@ class Funnel:
         stale = 0 < highest < counts.config.stale_below or (highest == 0 and counts.watermark > 0)
         count_at = counts.watermark if stale else query.now
         context = query.context if surface in ("related",) else None
-        return Moment(query.now, context, query.reader, count_at), stale
+        return Moment(query.now, context, query.reader, count_at, query.witness), stale
 
     def _rank(
         self, surface: str, query: Query, depth: int, limit: int, pinned: Sequence[int] = ()
@@ -374,13 +381,7 @@ class Funnel:
             parts = dict(zip(candidates.names, values, strict=False))
             mask = SOURCE_BIT["pin"] if row in pinned else 0
             mask |= int(candidates.sources[place]) if place is not None else 0
-            reason = "Chosen by the editors" if row in pinned else _reason(parts)
+            reason = "Chosen by the editors" if row in pinned else reason_of(parts)
             won = tuple(winners.get(row, ()))
             items.append(Item(row, position, sum(parts.values()), parts, source_names(mask), reason, won))
         return items
-
-
-def _reason(parts: dict[str, float]) -> str:
-    told = {name: value for name, value in parts.items() if name in _REASONS}
-    name = max(told, key=told.__getitem__, default=None)
-    return _REASONS[name] if name is not None and told[name] > 0 else "More from the newsroom"

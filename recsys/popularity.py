@@ -1,5 +1,6 @@
 """Popularity of articles: decayed openings counted per distinct reader, click rates, engagement."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,12 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.config import PopularityConfig
-from recsys.counters import HOUR, DecayedCounter, RecentOpenings, TopRows
+from recsys.counters import DecayedCounter, RecentOpenings, TopRows
+from recsys.distinct import DistinctReaders
+from recsys.grouping import LEVELS, Codes, GroupedCounter, Grouping
 from recsys.schemas import EVENT_TYPES
 
 _VIEW, _IMPRESSION, _CLICK, _READ, _SHARE, _SAVE, _COMMENT, _HIDE = range(len(EVENT_TYPES))
 _COUNTERS = ("openings", "impressions", "clicks", "engagement")
-_MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F), np.uint64(0x165667B19E3779F9))
+_GROUPED = _COUNTERS[:3]
+# by counter of distinct readers, what keeps its keys apart from the others'
+KINDS = {"openings": 0, "impressions": 1, "clicks": 2}
+_ALL: Codes = np.zeros(1, np.int32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +30,7 @@ class EventBatch:
         rows: (m,) catalogue rows.
         readers: (m,) uint64 reader keys.
         ts: (m,) unix seconds.
-        values: (m,) seconds for ``read``, NaN where missing.
+        values: (m,) seconds for ``read``; for an impression what it counts, NaN for 1; else NaN.
     """
 
     types: NDArray[np.uint8]
@@ -49,15 +55,17 @@ class Popularity:
 
     def __init__(self, config: PopularityConfig, size: int = 0) -> None:
         self.config = config
-        self.openings = DecayedCounter(config.half_lives_hours, size)
-        self.impressions = DecayedCounter(config.ctr_half_lives_hours, size)
-        self.clicks = DecayedCounter(config.ctr_half_lives_hours, size)
+        self.grouping = Grouping()
+        self.grouping.resize(size)
+        self.openings = GroupedCounter(config.half_lives_hours, self.grouping, size)
+        self.impressions = GroupedCounter(config.ctr_half_lives_hours, self.grouping, size)
+        self.clicks = GroupedCounter(config.ctr_half_lives_hours, self.grouping, size)
         self.engagement = DecayedCounter((config.engagement_half_life_hours,), size)
         self.tops = [TopRows(self.openings, k) for k in range(len(config.half_lives_hours))]
         self.most_engaging = TopRows(self.engagement, 0, keep=200)
         self.recent = RecentOpenings()
         self.watermark = float("-inf")
-        self._seen: dict[int, set[int]] = {}
+        self._readers = DistinctReaders(config.distinct_window_hours)
 
     def column(self, half_life_hours: float) -> int:
         """Column of a half-life in ``openings``."""
@@ -65,72 +73,59 @@ class Popularity:
 
     def resize(self, size: int) -> None:
         """Make room for ``size`` articles."""
+        self.grouping.resize(size)
         for name in _COUNTERS:
             getattr(self, name).resize(size)
+
+    def regroup(self, codes: Mapping[str, Codes], counts: Mapping[str, int]) -> None:
+        """Let every article count in the section and subsection that it has now.
+
+        An article that arrives after its first events, or moves, takes its masses along.
+
+        Args:
+            codes: by level, (n,) group of each article, -1 for none.
+            counts: by level, number of groups.
+        """
+        for level, groups in codes.items():
+            rows, before = self.grouping.assign(level, groups, counts[level])
+            if len(rows):
+                for name in _GROUPED:
+                    getattr(self, name).regroup(level, rows, before)
 
     def observe(self, batch: EventBatch) -> None:
         """Count a batch of events."""
         if len(batch.rows) == 0:
             return
-        types = batch.types
-        self._count_openings(batch.take((types == _VIEW) | (types == _CLICK)))
-        self._count_rates(batch.take((types == _IMPRESSION) | (types == _CLICK)))
-        self._count_engagement(batch.take((types >= _READ) & (types <= _COMMENT)))
+        for name in _GROUPED:
+            part = batch.take(counted_by(name, batch.types))
+            part = part.take(self._readers.first(part.readers, part.rows, part.ts, KINDS[name]))
+            getattr(self, name).add(part.rows, part.ts, counts_of(name, part))
+            if name == "openings":
+                self.recent.add(part.rows, part.ts)
+                for top in self.tops:
+                    top.touched(part.rows)
+        part = batch.take(counted_by("engagement", batch.types))
+        self.engagement.add(part.rows, part.ts, engagement_of(part, self.config))
+        self.most_engaging.touched(part.rows)
         self.watermark = max(self.watermark, float(batch.ts.max()))
 
-    def _count_openings(self, batch: EventBatch) -> None:
-        batch = batch.take(self._first_in_window(batch, kind=0))
-        self.openings.add(batch.rows, batch.ts, np.ones(len(batch.rows)))
-        self.recent.add(batch.rows, batch.ts)
-        for top in self.tops:
-            top.touched(batch.rows)
-
-    def _count_rates(self, batch: EventBatch) -> None:
-        for kind, (code, counter) in enumerate(((_IMPRESSION, self.impressions), (_CLICK, self.clicks)), 1):
-            part = batch.take(batch.types == code)
-            part = part.take(self._first_in_window(part, kind))
-            counter.add(part.rows, part.ts, np.ones(len(part.rows)))
-
-    def _count_engagement(self, batch: EventBatch) -> None:
-        config = self.config
-        minutes = np.minimum(np.nan_to_num(batch.values) / 60.0, config.read_minutes_cap)
-        fixed = np.array([0, 0, 0, 0, config.share_weight, config.save_weight, config.comment_weight, 0.0])
-        weights = np.where(batch.types == _READ, np.maximum(minutes, 0.0), fixed[batch.types])
-        self.engagement.add(batch.rows, batch.ts, np.maximum(weights, 0.0))
-        self.most_engaging.touched(batch.rows)
-
-    def _first_in_window(self, batch: EventBatch, kind: int) -> NDArray[np.intp]:
-        """Positions of the first event of each (reader, article, window, kind), in time order."""
-        windows = (batch.ts // (self.config.distinct_window_hours * HOUR)).astype(np.int64)
-        keys = _mix(batch.readers, batch.rows, windows, kind)
-        order = np.argsort(batch.ts, kind="stable")
-        _, first = np.unique(keys[order], return_index=True)
-        first = order[np.sort(first)]
-        fresh = [i for i in first.tolist() if self._is_new(int(windows[i]), int(keys[i]))]
-        return np.array(fresh, dtype=np.intp)
-
-    def _is_new(self, window: int, key: int) -> bool:
-        seen = self._seen.get(window)
-        if seen is None:
-            seen = self._seen[window] = set()
-            for old in sorted(self._seen)[:-3]:
-                if old != window:
-                    del self._seen[old]
-        if key in seen:
-            return False
-        seen.add(key)
-        return True
-
     def rising(self, now: float) -> NDArray[np.float64]:
-        """(n,) readers per hour lately above the day's rate: the increase, not the level.
+        """(n,) readers per hour lately above the day's rate: the increase, not the level."""
+        fast, slow = self.hourly_rates(now)
+        return np.asarray(np.maximum(fast - slow, 0.0))
+
+    def hourly_rates(
+        self, now: float, rows: NDArray[np.integer] | None = None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Readers per hour at the fastest half-life and at the one nearest to a day, (n,) each.
 
         A mass at half-life H is the rate times H / ln 2, so mass * ln 2 / H is a decayed rate.
         """
         hours = self.config.half_lives_hours
         fast = min(range(len(hours)), key=hours.__getitem__)
         slow = min(range(len(hours)), key=lambda k: (abs(hours[k] - 24.0), k))
-        rates = [self.openings.read(now, k) * np.log(2) / hours[k] for k in (fast, slow)]
-        return np.asarray(np.maximum(rates[0] - rates[1], 0.0))
+        fastest, daily = (self.openings.read(now, k, rows) * np.log(2) / hours[k] for k in (fast, slow))
+        return fastest, daily
 
     def rate_column(self, half_life_hours: float) -> int:
         """Column of a half-life in ``impressions`` and ``clicks``."""
@@ -160,32 +155,32 @@ class Popularity:
             self.config.ctr_prior_impressions,
         )
 
-    def group_ctr(
-        self, now: float, groups: NDArray[np.int32], count: int, half_life_hours: float
-    ) -> NDArray[np.float64]:
-        """Click-through rate of groups of articles, smoothed towards that of all of them.
+    def overall_ctr(self, now: float, half_life_hours: float) -> float:
+        """Click-through rate of everything, smoothed towards ``ctr_prior``."""
+        rates = self._group_rates(now, "everything", _ALL, half_life_hours, self.config.ctr_prior)
+        return float(rates[0])
+
+    def group_ctr(self, now: float, level: str, codes: Codes, half_life_hours: float) -> NDArray[np.float64]:
+        """Click-through rate of groups of articles, smoothed towards that of everything.
 
         Args:
             now: unix seconds.
-            groups: (size,) code of each article's group, negative for none.
-            count: number of groups.
+            level: ``section`` or ``subsection``.
+            codes: (n,) groups.
             half_life_hours: one of ``ctr_half_lives_hours``.
 
         Returns:
-            (count,) rates between 0 and 1.
+            (n,) rates between 0 and 1, NaN for the code -1.
         """
+        overall = self.overall_ctr(now, half_life_hours)
+        return self._group_rates(now, level, codes, half_life_hours, overall)
+
+    def _group_rates(
+        self, now: float, level: str, codes: Codes, half_life_hours: float, prior: float
+    ) -> NDArray[np.float64]:
         column = self.rate_column(half_life_hours)
-        clicked, seen = (
-            np.bincount(groups + 1, c.read(now, column)[: len(groups)], minlength=count + 1).astype(
-                np.float64
-            )
-            for c in (self.clicks, self.impressions)
-        )
-        strength = self.config.ctr_prior_impressions
-        overall = smoothed_rate(
-            clicked.sum(keepdims=True), seen.sum(keepdims=True), self.config.ctr_prior, strength
-        )
-        return smoothed_rate(clicked[1:], seen[1:], overall, strength)
+        clicked, seen = (c.read_groups(now, column, level, codes) for c in (self.clicks, self.impressions))
+        return smoothed_rate(clicked, seen, prior, self.config.ctr_prior_impressions)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Arrays for the bundle."""
@@ -193,22 +188,60 @@ class Popularity:
         for name in _COUNTERS:
             for key, value in getattr(self, name).state().items():
                 arrays[f"{name}_{key}"] = value
-        arrays |= self.recent.state()
-        windows = sorted(self._seen)
-        arrays["seen_windows"] = np.repeat(windows, [len(self._seen[w]) for w in windows]).astype(np.int64)
-        arrays["seen_keys"] = np.array([k for w in windows for k in sorted(self._seen[w])], dtype=np.uint64)
-        return arrays
+        return arrays | self.recent.state() | self._readers.state()
 
-    def restore(self, arrays: dict[str, NDArray[Any]], watermark: float) -> None:
-        """Take over what ``state`` gave."""
+    @staticmethod
+    def state_names() -> list[str]:
+        """Names of the arrays that ``state`` gives."""
+        names = [f"{name}_{key}" for name in _COUNTERS for key in ("masses", "landmarks")]
+        names += [f"{name}_{level}" for name in _GROUPED for level in LEVELS]
+        return [*names, "recent_rows", "recent_ts", "seen_windows", "seen_keys"]
+
+    def restore(
+        self,
+        arrays: Mapping[str, NDArray[Any]],
+        watermark: float,
+        codes: Mapping[str, Codes],
+        counts: Mapping[str, int],
+    ) -> None:
+        """Take over what ``state`` gave.
+
+        Args:
+            arrays: by the names of ``state_names``.
+            watermark: unix seconds of the newest event counted.
+            codes: by level, the group in which each article was counted.
+            counts: by level, number of groups.
+        """
+        for level, groups in codes.items():
+            self.grouping.assign(level, groups, counts[level])
         for name in _COUNTERS:
-            getattr(self, name).restore(arrays[f"{name}_masses"], arrays[f"{name}_landmarks"])
-        for window, key in zip(arrays["seen_windows"].tolist(), arrays["seen_keys"].tolist(), strict=True):
-            self._seen.setdefault(window, set()).add(key)
+            keys = ("masses", "landmarks", *(LEVELS if name in _GROUPED else ()))
+            getattr(self, name).restore(**{key: arrays[f"{name}_{key}"] for key in keys})
+        self._readers.restore(arrays["seen_windows"], arrays["seen_keys"])
         self.recent.rows, self.recent.ts = arrays["recent_rows"], arrays["recent_ts"]
         self.watermark = watermark
         for top in (*self.tops, self.most_engaging):
             top.rebuild()
+
+
+def counted_by(name: str, types: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """(m,) which events the counter ``name`` counts; distinct readers are a matter of ``KINDS``."""
+    codes = {"openings": (_VIEW, _CLICK), "impressions": (_IMPRESSION,), "clicks": (_CLICK,)}
+    return np.isin(types, codes.get(name, (_READ, _SHARE, _SAVE, _COMMENT)))
+
+
+def counts_of(name: str, batch: EventBatch) -> NDArray[np.float64]:
+    """(m,) what events of distinct readers count: 1, or what an impression says that it does."""
+    told = batch.values if name == "impressions" else np.full(len(batch.rows), np.nan)
+    return np.where(np.isnan(told), 1.0, np.maximum(told, 0.0))
+
+
+def engagement_of(batch: EventBatch, config: PopularityConfig) -> NDArray[np.float64]:
+    """(m,) minutes that reads, shares, saves and comments count."""
+    minutes = np.minimum(np.nan_to_num(batch.values) / 60.0, config.read_minutes_cap)
+    fixed = np.array([0, 0, 0, 0, config.share_weight, config.save_weight, config.comment_weight, 0.0])
+    weights = np.where(batch.types == _READ, np.maximum(minutes, 0.0), fixed[batch.types])
+    return np.asarray(np.maximum(weights, 0.0))
 
 
 def smoothed_rate(
@@ -219,13 +252,3 @@ def smoothed_rate(
 ) -> NDArray[np.float64]:
     """Clicks per impression with ``strength`` impressions at the ``prior`` rate added, at most 1."""
     return np.asarray(np.minimum((clicked + strength * prior) / (np.maximum(seen, clicked) + strength), 1.0))
-
-
-def _mix(
-    readers: NDArray[np.uint64], rows: NDArray[np.int32], windows: NDArray[np.int64], kind: int
-) -> NDArray[np.uint64]:
-    with np.errstate(over="ignore"):
-        mixed = readers * _MIX[0] ^ (rows.astype(np.uint64) + np.uint64(kind)) * _MIX[1]
-        mixed ^= windows.astype(np.uint64) * _MIX[2]
-        mixed ^= mixed >> np.uint64(29)
-        return np.asarray(mixed * _MIX[1] + np.uint64(kind))

@@ -13,7 +13,7 @@ from recsys.bundle import Bundle, write_bundle
 from recsys.catalog import Catalog
 from recsys.config import Config, build_config
 from recsys.errors import BundleError
-from recsys.features import LEARNED
+from recsys.features import FEATURE_NAMES
 from recsys.index import ExactIndex, Neighbours
 from recsys.learned import Learned
 from recsys.popularity import Popularity
@@ -24,7 +24,6 @@ from recsys.state import State
 ARTICLES = "articles.parquet"
 CATALOG = "catalog.parquet"
 _ROWS_AT_ONCE = 4096
-_COUNTS = ("openings", "impressions", "clicks", "engagement")
 
 
 def write_state(
@@ -38,6 +37,7 @@ def write_state(
         articles: n articles.
         manifest: version, created, data window, metrics and so on.
     """
+    state.regroup()
     counts = {f"count_{name}": array for name, array in state.popularity.state().items()}
     everyone = {f"history_{name}": array for name, array in state.histories.state().items()}
     rows = np.arange(len(state.catalog))
@@ -109,9 +109,9 @@ def read_state(bundle: Bundle, overrides: Config | None = None) -> State:
     neighbours = Neighbours(
         bundle.array("neighbour_rows", mapped=True), bundle.array("neighbour_cosines", mapped=True)
     )
-    counts, histories = _popularity(bundle, config), _histories(bundle, config)
+    counts, histories = _popularity(bundle, config, catalog), _histories(bundle, config)
     state = State(
-        config, catalog, index, neighbours, counts, histories, Learned.read(bundle, config, tuple(LEARNED))
+        config, catalog, index, neighbours, counts, histories, Learned.read(bundle, config, FEATURE_NAMES)
     )
     _check_sizes(bundle, state)
     return state
@@ -136,15 +136,13 @@ def _serving_config(trained: Config, wanted: Config) -> Config:
     return build_config(merged.model_dump(), "the configuration with the bundle's half-lives")
 
 
-def _popularity(bundle: Bundle, config: Config) -> Popularity:
-    names = [f"{name}_{key}" for name in _COUNTS for key in ("masses", "landmarks")]
+def _popularity(bundle: Bundle, config: Config, catalog: Catalog) -> Popularity:
     arrays: dict[str, NDArray[Any]] = {
-        name: bundle.array(f"count_{name}")
-        for name in (*names, "seen_windows", "seen_keys", "recent_rows", "recent_ts")
+        name: bundle.array(f"count_{name}") for name in Popularity.state_names()
     }
     counts = Popularity(config.popularity)
     watermark = bundle.manifest["watermark"]
-    counts.restore(arrays, float("-inf") if watermark is None else float(watermark))
+    counts.restore(arrays, float("-inf") if watermark is None else float(watermark), *catalog.groups())
     return counts
 
 

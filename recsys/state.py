@@ -42,6 +42,7 @@ class State:
         self.learned = learned or Learned.nothing(config)
         self.popularity.resize(len(catalog))
         self.index.resize(len(catalog))
+        self.regroup()
 
     @classmethod
     def empty(cls, config: Config, dimensions: int) -> "State":
@@ -60,9 +61,11 @@ class State:
         """
         row = self.catalog.put(article)
         self._fit_rows()
+        self.regroup()
         if vector is None:
             if self.index.has[row]:
                 self.index.remove(row)
+                self.learned.topics.place(row, None)
                 self.catalog.duplicate[row] = UNKNOWN
             return row
         known = self.index.take(np.array([row]))[0]
@@ -71,10 +74,15 @@ class State:
         return row
 
     def _place_vector(self, row: int, vector: NDArray[np.float32]) -> None:
-        self.index.add(row, vector)
+        self.add_vector(row, vector)
         cosines = self.index.cosines(vector)
         self.neighbours.insert(row, cosines, self.index.has[: len(cosines)])
         self._join_duplicates(row)
+
+    def add_vector(self, row: int, vector: NDArray[np.float32]) -> None:
+        """Set the vector of a row without looking for its neighbours."""
+        self.index.add(row, vector)
+        self.learned.topics.place(row, vector)
 
     def _join_duplicates(self, row: int) -> None:
         groups = self.catalog.duplicate
@@ -95,6 +103,13 @@ class State:
             self.index.resize(size)
             self.popularity.resize(size)
 
+    def regroup(self) -> None:
+        """Let the counts of sections follow the catalogue; costs nothing where it did not change."""
+        catalog, grouping = self.catalog, self.popularity.grouping
+        if grouping.seen != (catalog.version, len(catalog)):
+            self.popularity.regroup(*catalog.groups())
+            grouping.seen = (catalog.version, len(catalog))
+
     def apply_events(self, events: Sequence[Event], now: float) -> None:
         """Count events; a time later than ``now`` (unix seconds) is taken as ``now``."""
         if not events:
@@ -105,6 +120,7 @@ class State:
 
     def apply_batch(self, batch: EventBatch) -> None:
         """Count events that are arrays already."""
+        self.regroup()
         self.popularity.observe(batch)
         opened = np.isin(batch.types, tuple(_OPENINGS))
         for at in np.flatnonzero(opened).tolist():
@@ -119,5 +135,10 @@ class State:
             rows=np.array([self.catalog.refer(event.article_id) for event in events], dtype=np.int32),
             readers=np.array([reader_key(event.reader) for event in events], dtype=np.uint64),
             ts=np.minimum([event.ts.timestamp() for event in events], now),
-            values=np.array([missing if event.value is None else event.value for event in events]),
+            values=np.array(
+                [
+                    event.value if event.type == "read" and event.value is not None else missing
+                    for event in events
+                ]
+            ),
         )

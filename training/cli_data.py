@@ -7,10 +7,12 @@ import typer
 
 from recsys.errors import DataError
 from training import console
+from training.cli_options import Set
 from training.importing import ImportReport
 from training.mind import import_mind
 from training.readers import validate as find_defects
 from training.simulate import simulate as run_simulation
+from training.simulation.scenario import load_scenario
 from training.table import import_table
 
 import_app = typer.Typer(help="Bring data into the canonical form.", no_args_is_help=True)
@@ -121,14 +123,19 @@ def simulate(
         str | None, typer.Option(help="End of the simulated time; default 2026-01-01T00:00:00Z.")
     ] = None,
     newsroom: Annotated[bool, typer.Option(help="Readers of the demo newsroom's own articles.")] = False,
+    scenario: Annotated[
+        Path | None, typer.Option(help="TOML with what is true; see docs/learning.md.")
+    ] = None,
+    overrides: Set = None,
 ) -> None:
-    """A newsroom and its readers with known truth.
+    """A newsroom and its readers with known truth, which is written beside the data as truth.json.
 
     Example: recsys simulate --seed 1 --articles 2000 --users 1000 --days 7 --out data/simulated
     """
+    rule = load_scenario(scenario, overrides or [])
     end = console.instant(until or "2026-01-01T00:00:00Z", "--until")
     assert end is not None
     counts = run_simulation(
-        out, seed=seed, articles=articles, users=users, days=days, end=end, newsroom=newsroom
+        out, seed=seed, articles=articles, users=users, days=days, end=end, newsroom=newsroom, scenario=rule
     )
     console.out.print(", ".join(f"{number:,} {name}" for name, number in counts.items()))

@@ -86,12 +86,13 @@ def evaluate(
     judge_from: Annotated[str | None, typer.Option(help="Judge exposures from this time on.")] = None,
     judge_until: Annotated[str | None, typer.Option(help="Judge exposures before this time.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the metrics here.")] = None,
+    html_file: Annotated[Path | None, typer.Option("--html", help="Write the report here.")] = None,
     scores: Annotated[Path | None, typer.Option(help="Write the funnel's scores here (Parquet).")] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
 ) -> None:
     """Judge a bundle offline through the serving funnel, beside the baselines.
 
-    Example: recsys evaluate --data data/site --models models --json metrics.json --scores scores.parquet
+    Example: recsys evaluate --data data/site --models models --html report.html --json metrics.json
     """
     from training.evaluate import evaluate as run
 
@@ -103,6 +104,8 @@ def evaluate(
         result = run(bundle, source, models, span=span, seed=seed, say=console.say, progress=step)
     if scores is not None:
         result.write_scores(scores)
+    if html_file is not None:
+        html_file.write_text(result.as_html(), encoding="utf-8")
     if json_file is not None:
         json_file.write_bytes(result.as_json())
     _print_rankings(result.as_dict())

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,13 @@ from recsys.errors import DataError
 from recsys.schemas import Article, Exposure
 from recsys.snapshot import read_state
 from recsys.state import State
+from training.attribution import labels_of
 from training.embed import SentenceTransformerEmbedder
 from training.fit import CACHE, embed_articles
 from training.judging import Judge, Judged
-from training.learn import clicks_of
 from training.metrics import NAMES, Table, cluster_bootstrap
 from training.readers import read_articles, read_event_log, read_exposures
+from training.report import with_report
 from training.slices import cut, ratios
 
 _SCORES = pa.schema(
@@ -45,12 +47,19 @@ class Result:
         lists: measures of whole lists beyond accuracy, by model.
         notes: what a reader of the figures must know.
         seed: of ties and resampling.
+        bundle: that was judged.
+        state: after the last judged list.
+        since, until: unix seconds of the first and the last list.
     """
 
     judged: Judged
     best_single: str
     notes: list[str]
     seed: int
+    bundle: Bundle
+    state: State
+    since: float
+    until: float
     lists: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -59,8 +68,12 @@ class Result:
         return self.judged.tables
 
     def as_dict(self) -> dict[str, Any]:
-        """The contract's JSON values."""
-        return {
+        """The contract's JSON values, and those of the report."""
+        return self._values
+
+    @cached_property
+    def _values(self) -> dict[str, Any]:
+        contract = {
             "rankings": {name: self._row(table) for name, table in self.tables.items()},
             "against_best_single": {
                 "signal": self.best_single,
@@ -70,6 +83,7 @@ class Result:
             "slices": cut(self.judged, self.best_single, self.seed),
             "notes": self.notes,
         }
+        return with_report(self, contract)
 
     def _row(self, table: Table) -> dict[str, Any]:
         low, high = cluster_bootstrap(table.values, table.clusters, self.seed)
@@ -79,6 +93,13 @@ class Result:
     def as_json(self) -> bytes:
         """The same as UTF-8 JSON."""
         return json.dumps(self.as_dict(), indent=2).encode()
+
+    def as_html(self) -> str:
+        """The same as one self-contained page."""
+        # plots are drawn by a library that only this needs
+        from training.report_page import render
+
+        return render(self.as_dict())
 
     def write_scores(self, path: Path) -> None:
         """Parquet rows request_id, article_id, score, clicked."""
@@ -114,13 +135,13 @@ def evaluate(
     wanted = _within(exposures, span)
     if not wanted:
         raise DataError(f"{data} holds no exposure in the judged time; nothing can be judged")
-    clicks = clicks_of(data)
     state = read_state(bundle)
+    clicks = labels_of(data, state.config.clicklog)
     articles = {article.article_id: article for article in read_articles(data)}
     _add_articles(state, list(articles.values()), models, say)
-    judge = Judge(state, read_event_log(data), exposures, bundle, articles, seed)
+    judge = Judge(state, read_event_log(data), exposures, bundle, articles, clicks, seed)
     for done, exposure in enumerate(wanted, 1):
-        judge.take(exposure, clicks.get((exposure.request_id, exposure.surface), frozenset()))
+        judge.take(exposure, clicks.clicked(exposure))
         if done % 200 == 0 or done == len(wanted):
             progress(done, len(wanted))
     judged = judge.result()
@@ -128,7 +149,9 @@ def evaluate(
         raise DataError(
             "no impression has both a click and an article that was not clicked; nothing to judge"
         )
-    return Result(judged, _best_single(bundle, judged), _told(judged), seed)
+    since, until = (exposure.ts.timestamp() for exposure in (wanted[0], wanted[-1]))
+    best = _best_single(bundle, judged)
+    return Result(judged, best, _told(judged), seed, bundle, state, since, until)
 
 
 def _within(exposures: Sequence[Exposure], span: tuple[datetime | None, datetime | None]) -> list[Exposure]:
@@ -164,7 +187,7 @@ def _add_articles(
     embedder = SentenceTransformerEmbedder(state.config.embedding.model, state.config.embedding.batch_size)
     vectors = embed_articles(missing, embedder, models / CACHE, state.config).vectors
     for article, vector in zip(missing, vectors, strict=True):
-        state.index.add(state.catalog.put(article), vector)
+        state.add_vector(state.catalog.put(article), vector)
     state.popularity.resize(len(state.catalog))
     state.index.resize(len(state.catalog))
 

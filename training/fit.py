@@ -14,18 +14,20 @@ from recsys.bundle import Bundle, Registry
 from recsys.config import Config, Weights
 from recsys.embedder import embedding_text
 from recsys.errors import DataError, EmbedderError
+from recsys.features import check_names
 from recsys.profile import reader_key
 from recsys.schemas import EVENT_TYPES, Article, Exposure
 from recsys.snapshot import write_state
 from recsys.state import State
+from training.attribution import Labels
 from training.embed import Embedded, SentenceTransformerEmbedder, embed_cached
+from training.fit_metrics import FitMetrics
 from training.gate import Verdict, hold_back, taught
-from training.learn import Clicks, Lessons, Watch, clicks_of, learn
-from training.material import Material
-from training.moments import with_impressions
+from training.learn import Lessons, Listen, Watch, learn
+from training.material import Material, read_material
 from training.neighbours import find_neighbours
 from training.onnx_export import export_onnx
-from training.readers import EventLog, read_articles, read_event_log, read_exposures
+from training.readers import EventLog, read_articles
 from training.tuning import FOLDER as TUNING
 from training.tuning import Tuned, tune
 
@@ -74,8 +76,9 @@ def train(
         tried: (done, to do) of trials.
 
     Raises:
-        DataError, EmbedderError, BundleError.
+        ConfigError, DataError, EmbedderError, BundleError.
     """
+    check_names(config.ranker.features)
     articles = list(read_articles(data))
     if not articles:
         raise DataError(f"{data} holds no article; a bundle needs at least one")
@@ -90,37 +93,26 @@ def train(
     except EmbedderError as error:
         notes.append(f"no export for serving: {error}")
     registry = Registry(models)
-    say(f"finding {config.index.neighbours} neighbours of each article")
-    neighbours, kept = find_neighbours(
-        [article.article_id for article in articles],
-        embedded.vectors,
-        config.index.neighbours,
-        registry,
-        embedder.model_id,
-    )
+    ids, k = [article.article_id for article in articles], config.index.neighbours
+    say(f"finding {k} neighbours of each article")
+    neighbours, kept = find_neighbours(ids, embedded.vectors, k, registry, embedder.model_id)
     say(f"neighbours of {kept:,} articles came from an earlier bundle")
-    material = Material(
-        articles,
-        embedded.vectors,
-        neighbours,
-        read_event_log(data).between(-np.inf, until),
-        _exposures(data, until),
-        clicks_of(data),
-        embedder.model_id,
-    )
+    known = (articles, embedded.vectors, neighbours, embedder.model_id)
+    material = read_material(data, config, *known, until=until, now=created.timestamp())
     tuned = None
     if trials:
-        known = taught(config, material, registry)
-        tuned = tune(config, known, replay, trials, models / TUNING, say, tried)
+        teaching = taught(config, material, registry)
+        tuned = tune(config, teaching, replay, trials, models / TUNING, say, tried)
         config = tuned.config
     verdict = hold_back(config, material, registry, replay, say)
     state, log = material.state(config), material.log
-    lessons = replay(state, log, material.exposures, material.clicks, say)
-    notes += lessons.notes
+    watch = FitMetrics({article.article_id: article for article in articles})
+    lessons = replay(state, log, material.exposures, material.clicks, say, watch)
+    notes += [*material.notes, *lessons.notes]
     say(f"counted {len(log):,} events of {len(state.histories):,} readers")
     name = registry.new_version(created)
     manifest = _manifest(name, created, config, material, fit_until, notes)
-    manifest["metrics"]["gate"] = verdict.as_dict()
+    manifest["metrics"] |= {**watch.as_dict(), "gate": verdict.as_dict()}
     if tuned is not None:
         manifest["metrics"]["tuning"] = tuned.facts
     bundle = write_state(models / name, state, articles, manifest)
@@ -143,21 +135,17 @@ def replay(
     state: State,
     log: EventLog,
     exposures: Sequence[Exposure],
-    clicks: Clicks,
+    clicks: Labels,
     say: Say = lambda _: None,
     watch: Watch | None = None,
+    listen: Listen | None = None,
 ) -> Lessons:
     """Run a log through the online classes: pasts that it gives without times, then what happened."""
     for exposure in exposures:
         _remember(state, exposure)
-    lessons = learn(state, with_impressions(log, exposures), exposures, clicks, say, watch)
+    lessons = learn(state, log, exposures, clicks, say, watch, listen)
     state.learned = lessons.learned
     return lessons
-
-
-def _exposures(data: Path, until: float) -> list[Exposure]:
-    found = (exposure for exposure in read_exposures(data) if exposure.ts.timestamp() <= until)
-    return sorted(found, key=lambda exposure: exposure.ts)
 
 
 def _remember(state: State, exposure: Exposure) -> None:

@@ -35,36 +35,64 @@ class Examples:
         self.blend: list[Floats] = []
         self.matrices: list[Floats] = []
         self.labels: list[NDArray[np.bool_]] = []
+        self.weights: list[Floats] = []
+        self.looked: list[Floats] = []
 
     def __len__(self) -> int:
         return len(self.ts)
 
-    def add(self, ts: float, blend: Floats, matrix: Floats, labels: NDArray[np.bool_]) -> None:
-        """One list, in time order: (n,), (n, f), (n,)."""
+    def add(
+        self,
+        ts: float,
+        blend: Floats,
+        matrix: Floats,
+        labels: NDArray[np.bool_],
+        weights: Floats | None = None,
+        looked: Floats | None = None,
+    ) -> None:
+        """One list, in time order.
+
+        Args:
+            ts: unix seconds.
+            blend: (n,) scores of the content blend.
+            matrix: (n, f) features.
+            labels: (n,) what was clicked.
+            weights: (n,) what the clicks count, 1 by default.
+            looked: (n,) propensities of the positions, 1 by default.
+        """
+        self.looked.append(np.ones(len(labels)) if looked is None else looked)
         self.ts.append(ts)
         self.blend.append(blend)
         self.matrices.append(matrix)
         self.labels.append(labels)
+        self.weights.append(labels.astype(np.float64) if weights is None else weights)
 
     def split(self, later: float) -> tuple["Examples", "Examples"]:
         """The earlier lists, and the last share of them."""
         cut = len(self) - max(1, round(later * len(self)))
-        parts = []
-        for part in (slice(0, cut), slice(cut, None)):
-            half = Examples(self.names)
-            half.ts, half.blend = self.ts[part], self.blend[part]
-            half.matrices, half.labels = self.matrices[part], self.labels[part]
-            parts.append(half)
-        return parts[0], parts[1]
+        return self.part(slice(0, cut)), self.part(slice(cut, None))
+
+    def part(self, part: slice) -> "Examples":
+        """Some of the lists."""
+        found = Examples(self.names)
+        found.ts, found.blend = self.ts[part], self.blend[part]
+        found.matrices, found.labels = self.matrices[part], self.labels[part]
+        found.weights, found.looked = self.weights[part], self.looked[part]
+        return found
 
 
 @dataclass(frozen=True)
 class _Design:
-    """Lists as one table: standardised columns, blend first, and where each list begins."""
+    """Lists as one table: standardised columns, blend first, and where each list begins.
+
+    A list counts as much as its clicks do on average, each of them by its share of that.
+    """
 
     columns: Floats
     hats: Floats
     shares: Floats
+    importance: Floats
+    offsets: Floats
     starts: NDArray[np.intp]
     lists: NDArray[np.intp]
 
@@ -94,13 +122,21 @@ def fit_ranker(examples: Examples, config: RankerConfig, most: float = np.inf) -
     return ranker if spread <= most else replace(ranker, values=ranker.values * most / spread)
 
 
-def gain_on_later(ranker: AdditiveRanker, later: Examples) -> float:
-    """Mean AUC with the curves less the mean AUC of the content blend alone."""
+def gain_on_later(ranker: AdditiveRanker, later: Examples, max_weight: float = 1.0) -> float:
+    """Mean AUC with the curves less the mean AUC of the content blend alone.
+
+    A list counts by the mean inverse propensity of its clicks, at most ``max_weight``, so that agreeing
+    with the order that was shown earns nothing (Joachims, Swaminathan, Schnabel, WSDM 2017).
+    """
     gains = []
     for blend, matrix, labels in zip(later.blend, later.matrices, later.labels, strict=True):
         with_curves = blend + ranker.parts(matrix, {}).sum(axis=1)
         gains.append(auc(with_curves, labels) - auc(blend, labels))
-    return float(np.mean(gains))
+    weights = [
+        np.minimum(1.0 / looked[labels], max_weight).mean()
+        for looked, labels in zip(later.looked, later.labels, strict=True)
+    ]
+    return float(np.average(gains, weights=weights))
 
 
 def _centre(column: Floats) -> float:
@@ -127,12 +163,16 @@ def _design(examples: Examples, blend_scale: float, centres: Floats, scales: Flo
     missing = np.isnan(raw)
     clipped = np.where(missing, 0.0, np.clip(raw, KNOTS[0], KNOTS[-1]))
     lengths = np.array([len(labels) for labels in examples.labels])
-    shares = np.concatenate([labels / labels.sum() for labels in examples.labels])
+    counts = np.array([labels.sum() for labels in examples.labels])
+    shares = np.concatenate([w / count for w, count in zip(examples.weights, counts, strict=True)])
+    importance = np.array([w.sum() for w in examples.weights]) / counts
     hats = np.where(missing[:, :, None], 0.0, _hats(clipped))
     return _Design(
         np.column_stack((blend, clipped)),
         hats.reshape(len(blend), -1),
         shares,
+        importance,
+        np.log(np.concatenate(examples.looked)),
         np.concatenate(([0], np.cumsum(lengths)[:-1])),
         np.repeat(np.arange(len(lengths)), lengths),
     )
@@ -156,15 +196,16 @@ def _minimise(design: _Design, f: int, k: int, config: RankerConfig) -> Floats:
     prior[0] = config.prior
     penalty = np.full(table.shape[1], config.curve_shrinkage)
     penalty[: 1 + f] = config.shrinkage
-    count = len(design.starts)
+    count = design.importance.sum()
+    importance = design.importance[design.lists]
 
     def loss(weights: Floats) -> tuple[float, Floats]:
-        scores = table @ weights
+        scores = table @ weights + design.offsets
         scores -= np.maximum.reduceat(scores, design.starts)[design.lists]
         masses = np.exp(scores)
         totals = np.add.reduceat(masses, design.starts)[design.lists]
         gain = design.shares @ (scores - np.log(totals))
-        slope = table.T @ (design.shares - masses / totals)
+        slope = table.T @ (design.shares - importance * masses / totals)
         off = weights - prior
         return float(-gain / count + penalty @ off**2), -slope / count + 2.0 * penalty * off
 

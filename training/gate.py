@@ -270,7 +270,7 @@ def _served(standing: _Standing, material: Material) -> State:
     for article, vector in zip(material.articles, material.vectors, strict=True):
         row = state.catalog.row(article.article_id)
         if row is None or not state.catalog.is_known(row):
-            state.index.add(state.catalog.put(article), vector)
+            state.add_vector(state.catalog.put(article), vector)
     state.popularity.resize(len(state.catalog))
     state.index.resize(len(state.catalog))
     return state

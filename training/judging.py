@@ -8,13 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.bundle import Bundle
+from recsys.candidates import Candidates
 from recsys.counters import HOUR
 from recsys.pipeline import Funnel, Query
 from recsys.popularity import Popularity
 from recsys.profile import Histories, reader_key
 from recsys.schemas import Article, Exposure
 from recsys.state import State
+from training.attribution import Labels
 from training.baselines import PLAIN, Asked, Baseline, Frozen, ImplicitItems, SessionKnn, Tfidf
+from training.insight import Insight
 from training.learn import openings, trails_of
 from training.metrics import Table, impression_metrics
 from training.moments import Moments, with_impressions
@@ -33,12 +36,14 @@ class Judged:
         traits: facts of each impression that slices are cut by.
         scored: rows of the funnel's scores.
         early: lists before the bundle's watermark, scored without counters.
+        insight: what each part of the score did, predicted click rates.
     """
 
     tables: dict[str, Table]
     traits: dict[str, NDArray[Any]]
     scored: dict[str, list[Any]]
     early: int
+    insight: Insight = field(default_factory=Insight)
 
 
 @dataclass
@@ -60,6 +65,7 @@ class Judge:
         exposures: of the whole data, for impressions where the log has none.
         bundle: for its watermark.
         articles: of the data, for TF-IDF.
+        clicks: of the exposures.
         seed: of ties and of the random baseline.
     """
 
@@ -70,6 +76,7 @@ class Judge:
         exposures: Sequence[Exposure],
         bundle: Bundle,
         articles: Mapping[str, Article],
+        clicks: Labels,
         seed: int,
     ) -> None:
         watermark = bundle.manifest["watermark"]
@@ -77,10 +84,18 @@ class Judge:
         self._lag = state.config.train.serving_lag_minutes * 60.0
         self.state, self._rng = state, np.random.default_rng(seed)
         known = [exposure for exposure in exposures if exposure.ts.timestamp() <= self._watermark]
-        self._baselines = _baselines(state, log.between(-np.inf, self._watermark), known, articles)
-        self._moments = Moments(state, with_impressions(log, exposures), self._watermark)
+        self._baselines = baselines_before(state, log.between(-np.inf, self._watermark), known, articles)
+        counted = with_impressions(
+            log,
+            exposures,
+            clicks,
+            state.config.popularity.impressions_per_click,
+            state.learned.examination,
+        )
+        self._moments = Moments(state, counted, self._watermark)
         self._blank = _blank(state)
         self._notes, self._early = _Notes(), 0
+        self._insight = Insight.of(bundle.manifest.get("metrics", {}), seed)
 
     def take(self, exposure: Exposure, clicked: frozenset[str]) -> None:
         """Score one exposure with what was known before it."""
@@ -92,10 +107,15 @@ class Judge:
         for part in (state.popularity, state.index):
             part.resize(len(state.catalog))
         labels = np.array([item.article_id in clicked for item in exposure.items], dtype=bool)
-        scores = self._score(state, exposure, query, rows)
+        known = [row for row in rows.tolist() if state.catalog.is_known(row)]
+        ranked = Funnel(state).scored(exposure.surface, query, np.array(known, dtype=np.int32))
+        scores = self._score(state, exposure, query, rows, ranked)
         self._keep_scores(exposure, scores["funnel"], labels)
         if labels.any() and not labels.all():
-            self._notes.clusters.append(reader_key(exposure.reader) >> 1)
+            reader = reader_key(exposure.reader) >> 1
+            self._notes.clusters.append(reader)
+            self._insight.take(state, exposure.surface, ranked, scores["funnel"], labels, reader)
+            self._insight.remember(exposure.surface, query.reader)
             for name, values in scores.items():
                 found = impression_metrics(values, labels, self._rng)
                 self._notes.values.setdefault(name, []).append(found)
@@ -103,14 +123,21 @@ class Judge:
                 self._notes.traits.setdefault(name, []).append(value)
 
     def _score(
-        self, state: State, exposure: Exposure, query: Query, rows: NDArray[np.int32]
+        self,
+        state: State,
+        exposure: Exposure,
+        query: Query,
+        rows: NDArray[np.int32],
+        ranked: Candidates,
     ) -> dict[str, NDArray[np.float64]]:
         surface = exposure.surface
         half_life = state.config.surfaces.of(surface).half_life_hours
         asked = Asked(state, query, rows, surface, half_life)
+        funnel = np.full(len(rows), np.nan)
+        funnel[[state.catalog.is_known(row) for row in rows.tolist()]] = ranked.scores
         found = {
-            "funnel": Funnel(state).score(surface, query, rows),
-            "content_blend": Funnel(_blend_only(state)).score(surface, query, rows),
+            "funnel": funnel,
+            "content_blend": Funnel(blend_only(state)).score(surface, query, rows),
         }
         found |= {name: baseline(asked) for name, baseline in self._baselines.items()}
         return found | {"random": self._rng.random(len(rows))}
@@ -147,10 +174,10 @@ class Judge:
         clusters = np.array(self._notes.clusters, dtype=np.int64)
         tables = {name: Table(np.array(values), clusters) for name, values in self._notes.values.items()}
         traits = {name: np.array(values) for name, values in self._notes.traits.items()}
-        return Judged(tables, traits, self._notes.scored, self._early)
+        return Judged(tables, traits, self._notes.scored, self._early, self._insight)
 
 
-def _blend_only(state: State) -> State:
+def blend_only(state: State) -> State:
     """The same state without learned rankers."""
     learned = replace(state.learned, rankers={})
     return State(
@@ -165,10 +192,10 @@ def _blank(state: State) -> State:
     return State(state.config, state.catalog, state.index, state.neighbours, counts, pasts, state.learned)
 
 
-def _baselines(
+def baselines_before(
     state: State, log: EventLog, exposures: Sequence[Exposure], articles: Mapping[str, Article]
 ) -> dict[str, Baseline]:
-    """All but random; what is learned is learned from the log before the bundle's watermark."""
+    """All but random; what is learned is learned from this log, which ends before what is judged."""
     catalog = state.catalog
     texts = [
         f"{articles[name].title} {articles[name].abstract or ''}" if name in articles else ""

@@ -2,29 +2,34 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recsys.affinity import Affinity
+from recsys.age import AgeCurves
+from recsys.candidates import Rows
 from recsys.config import Config
-from recsys.covisitation import Covisitation, Trails
-from recsys.errors import ConfigError
-from recsys.features import LEARNED, learned_matrix
+from recsys.covisitation import Trails
+from recsys.examination import Examination
+from recsys.features import check_names, learned_matrix
 from recsys.learned import Learned
 from recsys.pipeline import Funnel, Query
 from recsys.profile import reader_key
 from recsys.ranker import AdditiveRanker
 from recsys.schemas import EVENT_TYPES, Exposure
 from recsys.state import State
+from training.attribution import Labels
+from training.counting import covisited
+from training.examination import learn_examination
 from training.fit_ranker import Examples, fit_ranker, gain_on_later
-from training.moments import Moments
-from training.readers import EventLog, read_events
+from training.fit_topics import fit_topics
+from training.learn_age import Openings, learn_age
+from training.moments import Moments, with_impressions
+from training.readers import EventLog
+from training.shown import shown_places
 
-Clicks = dict[tuple[str, str], frozenset[str]]
-# told of every list that teaches: exposure, state, query, rows and labels of the known candidates, features
-Watch = Callable[[Exposure, State, Query, NDArray[np.int32], NDArray[np.bool_], NDArray[np.float64]], None]
 OPENED = (EVENT_TYPES.index("view"), EVENT_TYPES.index("click"))
 _DAY = 86_400.0
 _ODD = np.uint64(0x9E3779B97F4A7C15)
@@ -40,22 +45,39 @@ class Lessons:
     notes: list[str]
 
 
-def clicks_of(data: Path) -> Clicks:
-    """Clicked articles by (request_id, surface)."""
-    found: dict[tuple[str, str], set[str]] = {}
-    for event in read_events(data):
-        if event.type == "click" and event.request_id is not None:
-            found.setdefault((event.request_id, event.surface or "for_you"), set()).add(event.article_id)
-    return {key: frozenset(ids) for key, ids in found.items()}
+class Watch(Protocol):
+    """Notes metrics while a ranker is learned; ``training.fit_metrics`` has the one that is used."""
+
+    def begins(self, log: EventLog, exposures: Sequence[Exposure]) -> None:
+        """The log that is learned from, in time order."""
+
+    def later(
+        self, state: State, exposure: Exposure, query: Query, rows: Rows, labels: NDArray[np.bool_]
+    ) -> None:
+        """A list of the last share, as it was served."""
+
+    def fitted(
+        self, surface: str, ranker: AdditiveRanker, earlier: Examples, later: Examples, config: Config
+    ) -> None:
+        """A ranker fitted on the earlier lists."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """What was noted."""
+
+
+# told of every list that teaches: the list, state, query, rows of the known candidates, and the examples
+# of its surface, the last of which is this list
+Listen = Callable[[Exposure, State, Query, Rows, Examples], None]
 
 
 def learn(
     state: State,
     log: EventLog,
     exposures: Sequence[Exposure],
-    clicks: Clicks,
+    clicks: Labels,
     say: Callable[[str], None],
     watch: Watch | None = None,
+    listen: Listen | None = None,
 ) -> Lessons:
     """Replay a log through a state and learn from it on the way.
 
@@ -64,30 +86,57 @@ def learn(
 
     Args:
         state: without events; afterwards it has counted the whole log.
-        log: with impressions, in time order.
+        log: in time order.
         exposures: served lists, in time order.
         clicks: of these lists.
         say: told of each step.
-        watch: told of each list that teaches.
+        watch: told of lists and rankers.
+        listen: told of each list that teaches.
     """
     config = state.config
-    unknown = sorted(set(config.ranker.features) - set(LEARNED))
-    if unknown:
-        raise ConfigError(f"ranker.features: {', '.join(unknown)}; allowed are {', '.join(LEARNED)}")
+    check_names(config.ranker.features)
+    if watch is not None:
+        watch.begins(log, exposures)
     first = _first_lesson(exposures)
-    state.learned = _together(state, log.between(-np.inf, first), exposures)
+    truths = _truths(state, log, exposures, clicks)
+    for note in truths.notes:
+        say(note)
+    per_click = config.popularity.impressions_per_click
+    log = with_impressions(log, exposures, clicks, per_click, truths.examination)
+    early = _together(state, log.between(-np.inf, first), exposures)
+    state.learned = replace(early, age=truths.age, examination=truths.examination)
     moments = Moments(state, log)
-    teaching = [e for e in exposures if e.ts.timestamp() > first]
-    examples = _examples(moments, teaching, clicks, config, watch)
+    usable = [e for e in exposures if e.ts.timestamp() > first]
+    examples = _examples(moments, usable, clicks, config, watch, listen)
     moments.until(np.inf)
-    notes, rankers = [], {}
+    notes, rankers = list(truths.notes), {}
     for surface, found in examples.items():
-        ranker, note = _ranker(surface, found, config)
+        ranker, note = _ranker(surface, found, config, watch)
         say(note)
         notes.append(note)
         if ranker is not None:
             rankers[surface] = ranker
-    return Lessons(replace(_together(state, log, exposures), rankers=rankers), notes)
+    everything = _together(state, log, exposures)
+    return Lessons(
+        replace(everything, rankers=rankers, age=truths.age, examination=truths.examination), notes
+    )
+
+
+@dataclass(frozen=True)
+class _Truths:
+    """What holds for all articles: examination by position, appeal by age."""
+
+    examination: Examination
+    age: AgeCurves
+    notes: list[str]
+
+
+def _truths(state: State, log: EventLog, exposures: Sequence[Exposure], clicks: Labels) -> _Truths:
+    rows, _, ts = openings(state, log, ())
+    shown = shown_places(state.catalog, exposures, clicks)
+    looked = learn_examination(shown, state.config.examination)
+    age = learn_age(state.catalog, shown, looked.examination, Openings(rows, ts), state.config.age_curve)
+    return _Truths(looked.examination, age.curves, looked.notes + age.notes)
 
 
 def _first_lesson(exposures: Sequence[Exposure]) -> float:
@@ -109,14 +158,17 @@ def _together(state: State, log: EventLog, exposures: Sequence[Exposure]) -> Lea
     state.popularity.resize(size)
     state.index.resize(size)
     starts = np.flatnonzero(np.diff(readers, prepend=readers[:1] - np.uint64(1)))
+    pasts = np.split(rows, starts)[1:]
     affinities = []
     for level in ("section", "subsection"):
         codes = getattr(state.catalog, level)
         groups = int(codes[:size].max(initial=-1)) + 1
-        affinities.append(Affinity().fit(np.split(codes[rows], starts)[1:], groups))
+        affinities.append(Affinity().fit((codes[past] for past in pasts), groups))
     trails = trails_of(rows, readers, ts, config)
-    covisitation = Covisitation(config.covisitation).fit(trails, size)
-    return Learned(affinities[0], affinities[1], covisitation, {})
+    covisitation = covisited(trails, size, config.covisitation, config.clicklog)
+    vectors = state.index.take(np.arange(size))
+    topics = fit_topics(vectors, pasts, config.topics, config.train.seed)
+    return Learned(affinities[0], affinities[1], covisitation, topics, {})
 
 
 def openings(
@@ -163,33 +215,43 @@ def trails_of(
 def _examples(
     moments: Moments,
     exposures: Sequence[Exposure],
-    clicks: Clicks,
+    clicks: Labels,
     config: Config,
-    watch: Watch | None,
+    watch: Watch | None = None,
+    listen: Listen | None = None,
 ) -> dict[str, Examples]:
     """Features of every list that has a click and another article, as they were when it was served."""
     names = config.ranker.features
     lag = config.train.serving_lag_minutes * 60.0
     found = {surface: Examples(names) for surface in RANKED}
     usable = [e for e in exposures if e.surface in RANKED and clicks.get((e.request_id, e.surface))]
-    for exposure in usable[-config.ranker.max_lists :]:
+    lists = usable[-config.ranker.max_lists :]
+    for number, exposure in enumerate(lists):
         state = moments.until(exposure.ts.timestamp() - lag)
         query, rows = moments.query(state, exposure)
-        chosen = clicks[(exposure.request_id, exposure.surface)]
-        labels = np.array([item.article_id in chosen for item in exposure.items])
+        labels, weights = clicks.of(exposure)
         known = np.array([state.catalog.is_known(row) for row in rows.tolist()])
         if not labels[known].any() or labels[known].all():
             continue
         funnel = Funnel(state)
         scores = funnel.score(exposure.surface, query, rows[known])
         matrix = learned_matrix(state, rows[known], funnel.moment(query, exposure.surface), names)
-        found[exposure.surface].add(exposure.ts.timestamp(), scores, matrix, labels[known])
-        if watch is not None:
-            watch(exposure, state, query, rows[known], labels[known], matrix)
+        # a list that is mostly of articles without text says little of what text is worth
+        weight = weights[known] * float(known.mean()) ** 2
+        positions = np.array([item.position for item in exposure.items])[known]
+        looked = state.learned.examination.of(exposure.surface, positions)
+        ts = exposure.ts.timestamp()
+        found[exposure.surface].add(ts, scores, matrix, labels[known], weight, looked)
+        if listen is not None:
+            listen(exposure, state, query, rows[known], found[exposure.surface])
+        if watch is not None and number >= (1.0 - _LATER) * len(lists):
+            watch.later(state, exposure, query, rows[known], labels[known])
     return found
 
 
-def _ranker(surface: str, examples: Examples, config: Config) -> tuple[AdditiveRanker | None, str]:
+def _ranker(
+    surface: str, examples: Examples, config: Config, watch: Watch | None = None
+) -> tuple[AdditiveRanker | None, str]:
     """A ranker that helps on later lists than those it was fitted on, or none; and why."""
     if len(examples) < config.ranker.min_lists:
         return None, (
@@ -198,7 +260,10 @@ def _ranker(surface: str, examples: Examples, config: Config) -> tuple[AdditiveR
         )
     most = config.surfaces.of(surface).learned_share
     earlier, later = examples.split(_LATER)
-    gain = gain_on_later(fit_ranker(earlier, config.ranker, most), later)
+    fitted = fit_ranker(earlier, config.ranker, most)
+    gain = gain_on_later(fitted, later, config.examination.max_weight)
+    if watch is not None:
+        watch.fitted(surface, fitted, earlier, later, config)
     if gain <= 0:
         return None, (
             f"{surface}: curves fitted on the earlier lists do not help on the later {len(later):,} (AUC "

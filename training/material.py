@@ -2,18 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.catalog import Catalog
+from recsys.catalog import Catalog, epoch
 from recsys.config import Config
 from recsys.errors import DataError
 from recsys.index import ExactIndex, Neighbours, duplicate_groups
 from recsys.schemas import Article, Exposure
 from recsys.state import State
-from training.learn import RANKED, Clicks
-from training.readers import EventLog
+from training.attribution import Labels
+from training.clicklog import read_click_log
+from training.learn import RANKED
+from training.readers import EventLog, read_exposures
 
 
 @dataclass(frozen=True)
@@ -26,8 +29,9 @@ class Material:
         neighbours: of the n articles.
         log: events in time order.
         exposures: served lists in time order.
-        clicks: clicked articles of each list.
+        clicks: what was clicked in each list.
         model_id: of the embedding.
+        notes: what was cleaned from the log, for people.
     """
 
     articles: Sequence[Article]
@@ -35,8 +39,9 @@ class Material:
     neighbours: Neighbours
     log: EventLog
     exposures: Sequence[Exposure]
-    clicks: Clicks
+    clicks: Labels
     model_id: str
+    notes: Sequence[str] = ()
 
     def state(self, config: Config) -> State:
         """A state with articles, neighbours and near-duplicates, without events.
@@ -69,7 +74,7 @@ class Material:
         return [exposure for exposure in found if exposure is not None]
 
     def _judgeable(self, exposure: Exposure, known: set[str]) -> Exposure | None:
-        chosen = self.clicks.get((exposure.request_id, exposure.surface))
+        chosen = self.clicks.clicked(exposure)
         if exposure.surface not in RANKED or not chosen:
             return None
         items = [item for item in exposure.items if item.article_id in known]
@@ -77,3 +82,31 @@ class Material:
         if not 0 < hits < len(items):
             return None
         return exposure if len(items) == len(exposure.items) else exposure.model_copy(update={"items": items})
+
+
+def read_material(
+    data: Path,
+    config: Config,
+    articles: Sequence[Article],
+    vectors: NDArray[np.float32],
+    neighbours: Neighbours,
+    model_id: str,
+    *,
+    until: float,
+    now: float,
+) -> Material:
+    """Clean the log of canonical data, and put it beside its articles.
+
+    Args:
+        data: canonical data.
+        config: how the log is cleaned.
+        articles, vectors, neighbours, model_id: as in ``Material``.
+        until: unix seconds; nothing later is used.
+        now: unix seconds; what is dated more than a day later is left out.
+    """
+    published = {article.article_id: epoch(article.published_at, np.nan) for article in articles}
+    cleaned = read_click_log(data, config, published, until=until, now=now)
+    known = (exposure for exposure in read_exposures(data) if exposure.ts.timestamp() <= until)
+    exposures = cleaned.believed(sorted(known, key=lambda exposure: exposure.ts))
+    facts = (cleaned.log, exposures, cleaned.labels, model_id, cleaned.notes)
+    return Material(articles, vectors, neighbours, *facts)

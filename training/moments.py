@@ -1,41 +1,94 @@
 """A state at the moments of a log: what was known when a list was served, and nothing later."""
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.examination import Examination
 from recsys.pipeline import Query
 from recsys.profile import Reader, reader_key
 from recsys.schemas import EVENT_TYPES, Exposure
 from recsys.state import State
+from training.attribution import Labels
 from training.readers import EventLog
 
 _IMPRESSION = EVENT_TYPES.index("impression")
+_CLICK = EVENT_TYPES.index("click")
 _EVENTS_AT_ONCE = 500_000
 
 
-def with_impressions(log: EventLog, exposures: Sequence[Exposure]) -> EventLog:
-    """The log, and every exposed item as an impression where the log has none of its own."""
-    if len(exposures) == 0 or np.any(log.types == _IMPRESSION):
-        return log
+def with_impressions(
+    log: EventLog,
+    exposures: Sequence[Exposure],
+    clicks: Labels,
+    impressions_per_click: float,
+    examination: Examination | None = None,
+) -> EventLog:
+    """The log, with what its clicks were chosen from where it has no impressions of its own.
+
+    A click tells of the whole list that it was made in: each of its articles could have been the one.
+    So they share one expected click by the chance that their positions were looked at, at the moment of
+    the list's last click (clicks over expected clicks, as in Zhang and Jones, WWW 2007, with the list as
+    the unit). A long list does not make its articles look unloved, and a list that nobody looked at says
+    nothing.
+
+    Args:
+        log: in time order.
+        exposures: served lists.
+        clicks: of these lists.
+        impressions_per_click: impressions that stand for one expected click.
+        examination: by position; None takes all positions as equal.
+    """
+    seen = log.types == _IMPRESSION
+    if np.any(seen):
+        return replace(log, values=np.where(seen, np.nan, log.values))
     code_of = {article_id: code for code, article_id in enumerate(log.article_ids)}
-    ids = [item.article_id for exposure in exposures for item in exposure.items]
+    made = _ClickTimes(log, code_of)
+    ids: list[str] = []
+    columns: list[tuple[int, float, NDArray[np.float64], int]] = []
+    looked = (examination or Examination()).of
+    for exposure in exposures:
+        chosen = clicks.clicked(exposure)
+        if chosen:
+            key, begin = reader_key(exposure.reader), exposure.ts.timestamp()
+            ts = max(made.after(key, article_id, begin) for article_id in chosen)
+            chances = looked(exposure.surface, [item.position for item in exposure.items])
+            shares = impressions_per_click * len(chosen) * chances / chances.sum()
+            columns.append((key, ts, shares, len(exposure.items)))
+            ids += [item.article_id for item in exposure.items]
+    if not columns:
+        return log
+    keys, times, expected, lengths = zip(*columns, strict=True)
     codes = np.array([code_of.setdefault(name, len(code_of)) for name in ids], dtype=np.int32)
-    lengths = [len(exposure.items) for exposure in exposures]
-    ts = np.repeat([exposure.ts.timestamp() for exposure in exposures], lengths)
-    readers = np.repeat(
-        np.array([reader_key(exposure.reader) for exposure in exposures], dtype=np.uint64), lengths
-    )
     merged = EventLog(
-        np.concatenate((log.ts, ts)),
+        np.concatenate((log.ts, np.repeat(times, lengths))),
         np.concatenate((log.types, np.full(len(ids), _IMPRESSION, np.uint8))),
         np.concatenate((log.articles, codes)),
-        np.concatenate((log.readers, readers)),
-        np.concatenate((log.values, np.full(len(ids), np.nan))),
+        np.concatenate((log.readers, np.repeat(np.array(keys, dtype=np.uint64), lengths))),
+        np.concatenate((log.values, *expected)),
         list(code_of),
     )
     return merged.sorted_by_time()
+
+
+class _ClickTimes:
+    """When each reader clicked each article."""
+
+    def __init__(self, log: EventLog, code_of: Mapping[str, int]) -> None:
+        self._code_of = code_of
+        self._times: dict[tuple[int, int], list[float]] = {}
+        for at in np.flatnonzero(log.types == _CLICK).tolist():
+            key = (int(log.readers[at]), int(log.articles[at]))
+            self._times.setdefault(key, []).append(float(log.ts[at]))
+
+    def after(self, reader: int, article_id: str, ts: float) -> float:
+        """The first click from ``ts`` on; ``ts`` itself where the log has none."""
+        times = self._times.get((reader, self._code_of.get(article_id, -1)), [])
+        place = bisect_left(times, ts)
+        return times[place] if place < len(times) else ts
 
 
 class Moments:

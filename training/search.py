@@ -4,7 +4,7 @@ Features do not depend on weights: they are computed once for each list, and a t
 fits the curves and ranks.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.blending import raw_parts, weigh
+from recsys.candidates import Rows
 from recsys.config import Config, SurfaceConfig, build_config
 from recsys.errors import DataError
 from recsys.pipeline import Funnel, Query
@@ -32,17 +33,16 @@ _FEWEST = 60
 class _Lists:
     """Lists of one surface with features that do not depend on what is searched."""
 
-    names: Sequence[str]
-    ts: list[float] = field(default_factory=list)
+    given: Examples
     raw: list[dict[str, Floats]] = field(default_factory=list)
-    matrices: list[Floats] = field(default_factory=list)
-    labels: list[NDArray[np.bool_]] = field(default_factory=list)
     readers: list[int] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.raw)
 
     def examples(self, config: SurfaceConfig, part: slice) -> Examples:
         """What a ranker is fitted on or judged by, with the blend of these weights."""
-        found = Examples(self.names)
-        found.ts, found.matrices, found.labels = self.ts[part], self.matrices[part], self.labels[part]
+        found = self.given.part(part)
         found.blend = [_blend(raw, config) for raw in self.raw[part]]
         return found
 
@@ -66,37 +66,23 @@ class Search:
 
     def __init__(self, config: Config, material: Material, replay: Callable[..., Any]) -> None:
         self.config = config
-        self._seen = {surface: _Lists(config.ranker.features) for surface in RANKED}
+        self._seen = {surface: _Lists(Examples(config.ranker.features)) for surface in RANKED}
         state = material.state(config)
-        replay(state, material.log, material.exposures, material.clicks, watch=self._watch)
-        most = config.tune.max_lists
-        for lists in self._seen.values():
-            for column in (lists.ts, lists.raw, lists.matrices, lists.labels, lists.readers):
-                del column[:-most]
-        self.lists = {name: lists for name, lists in self._seen.items() if len(lists.ts) >= _FEWEST}
+        replay(state, material.log, material.exposures, material.clicks, listen=self._listen)
+        self.lists = {name: lists for name, lists in self._seen.items() if len(lists) >= _FEWEST}
         self.space = [row for row in config.tune.space if self._matters(row[0])]
         if not self.space:
-            counts = ", ".join(f"{len(lists.ts):,} of {name}" for name, lists in self._seen.items())
+            counts = ", ".join(f"{len(lists):,} of {name}" for name, lists in self._seen.items())
             raise DataError(
                 f"nothing to tune: lists with clicks that teach are {counts}; {_FEWEST} of a surface that "
                 "tune.space names are needed"
             )
 
-    def _watch(
-        self,
-        exposure: Exposure,
-        state: State,
-        query: Query,
-        rows: NDArray[np.int32],
-        labels: NDArray[np.bool_],
-        matrix: Floats,
-    ) -> None:
+    def _listen(self, exposure: Exposure, state: State, query: Query, rows: Rows, given: Examples) -> None:
         surface, lists = exposure.surface, self._seen[exposure.surface]
         moment = Funnel(state).moment(query, surface)
+        lists.given = given
         lists.raw.append(raw_parts(state, rows, moment, state.config.surfaces.of(surface)))
-        lists.ts.append(exposure.ts.timestamp())
-        lists.matrices.append(matrix)
-        lists.labels.append(labels)
         lists.readers.append(reader_key(exposure.reader) >> 1)
 
     def _matters(self, key: str) -> bool:
@@ -113,7 +99,8 @@ class Search:
         for name, lists in self.lists.items():
             edges = self._edges(lists)
             for fold in range(1, len(edges) - 2):
-                table = self._judged(config, name, slice(0, edges[fold]), slice(edges[fold], edges[fold + 1]))
+                earlier, later = slice(edges[0], edges[fold]), slice(edges[fold], edges[fold + 1])
+                table = self._judged(config, name, earlier, later)
                 found.append(table.values[:, column])
         return float(np.concatenate(found).mean())
 
@@ -122,7 +109,8 @@ class Search:
         config, tables = self.with_values(values), []
         for name, lists in self.lists.items():
             edges = self._edges(lists)
-            tables.append(self._judged(config, name, slice(0, edges[-2]), slice(edges[-2], edges[-1])))
+            earlier, later = slice(edges[0], edges[-2]), slice(edges[-2], edges[-1])
+            tables.append(self._judged(config, name, earlier, later))
         return Table(
             np.concatenate([table.values for table in tables]),
             np.concatenate([table.clusters for table in tables]),
@@ -130,9 +118,10 @@ class Search:
 
     def _edges(self, lists: _Lists) -> list[int]:
         """Bounds of the slices: one to begin with, the folds, the latest."""
-        count = len(lists.ts)
-        last = count - round(self.config.tune.later_share * count)
-        return [*np.linspace(0, last, self.config.tune.folds + 2).round().astype(int).tolist(), count]
+        count, rules = len(lists), self.config.tune
+        first = max(0, count - rules.max_lists)
+        last = count - round(rules.later_share * (count - first))
+        return [*np.linspace(first, last, rules.folds + 2).round().astype(int).tolist(), count]
 
     def _judged(self, config: Config, surface: str, earlier: slice, later: slice) -> Table:
         lists, rules = self.lists[surface], config.surfaces.of(surface)

@@ -72,6 +72,19 @@ class TableWriter:
             self.flush()
         return self.count - 1
 
+    def add_columns(self, rows: pa.Table) -> None:
+        """Append rows that are columns of ``schema_of`` already; they are not checked and not read back."""
+        if self._buffer:
+            self._pack()
+        start = 0
+        while start < len(rows):
+            part = rows.slice(start, _PART_ROWS - (self.count - self._written))
+            self._columns.append(part)
+            self.count += len(part)
+            start += len(part)
+            if self.count - self._written == _PART_ROWS:
+                self.flush()
+
     def read_back(self, number: int) -> dict[str, Any]:
         """A row that was added earlier."""
         if number < self._written:

@@ -3,7 +3,7 @@
 Units stand in the names (``half_life_hours``). An unknown key is an error that names it.
 """
 
-from recsys.config.learning import RankerConfig, TrainConfig
+from recsys.config.learning import ClicklogConfig, ExaminationConfig, RankerConfig, TopicsConfig, TrainConfig
 from recsys.config.loading import build_config, load_config
 from recsys.config.section import Section
 from recsys.config.selection import GateConfig, TuneConfig
@@ -23,9 +23,11 @@ __all__ = [
     "AgeCurveConfig",
     "AuthConfig",
     "CandidatesConfig",
+    "ClicklogConfig",
     "Config",
     "CovisitationConfig",
     "EmbeddingConfig",
+    "ExaminationConfig",
     "GateConfig",
     "IndexConfig",
     "PopularityConfig",
@@ -36,6 +38,7 @@ __all__ = [
     "SiteConfig",
     "SurfaceConfig",
     "SurfacesConfig",
+    "TopicsConfig",
     "TrainConfig",
     "TuneConfig",
     "Weights",

@@ -3,12 +3,15 @@
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from recsys.config.section import Section
 from recsys.config.whole import Config
 from recsys.errors import ConfigError
+
+_S = TypeVar("_S", bound=Section)
 
 
 def _places(error: ValidationError) -> str:
@@ -35,8 +38,13 @@ def build_config(values: Mapping[str, Any], origin: str) -> Config:
     Raises:
         ConfigError: an unknown key or a bad value; the message names each.
     """
+    return validated(Config, values, origin)
+
+
+def validated(model: type[_S], values: Mapping[str, Any], origin: str) -> _S:
+    """A checked section: ``values`` over the defaults of ``model``; errors as of ``build_config``."""
     try:
-        return Config.model_validate(_over(Config().model_dump(), values))
+        return model.model_validate(_over(model().model_dump(), values))
     except ValidationError as error:
         raise ConfigError(f"{origin}: {_places(error)}") from error
 
@@ -61,6 +69,15 @@ def load_config(path: Path | None, overrides: Sequence[str] = ()) -> Config:
     Raises:
         ConfigError: no such file, no TOML, an unknown key or a bad value.
     """
+    return build_config(read_values(path, overrides), str(path) if path else "--set")
+
+
+def read_values(path: Path | None, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """The nested values of a TOML file with ``key.path=value`` overrides, unchecked.
+
+    Raises:
+        ConfigError: no such file, or no TOML.
+    """
     values: dict[str, Any] = {}
     if path is not None:
         try:
@@ -71,7 +88,7 @@ def load_config(path: Path | None, overrides: Sequence[str] = ()) -> Config:
             raise ConfigError(f"{path} is not TOML: {error}") from error
     for override in overrides:
         _apply(values, override)
-    return build_config(values, str(path) if path else "--set")
+    return values
 
 
 def _apply(values: dict[str, Any], override: str) -> None:

@@ -39,6 +39,11 @@ class PopularityConfig(Section):
     read_minutes_cap: Positive = 10.0
     stale_below: Positive = 1e-3
 
+    @property
+    def impressions_per_click(self) -> float:
+        """Impressions that stand for one expected click."""
+        return 1.0 / max(self.ctr_prior, 1e-3)
+
     @model_validator(mode="after")
     def _half_lives_are_distinct(self) -> "PopularityConfig":
         if len(set(self.half_lives_hours)) != len(self.half_lives_hours) or not self.half_lives_hours:
@@ -71,6 +76,8 @@ class AgeCurveConfig(Section):
         (8760.0, 0.0),
     )
     unknown: Share = 0.40
+    learned: bool = True
+    min_openings: Annotated[int, Field(ge=1)] = 300
 
     @model_validator(mode="after")
     def _knots_rise(self) -> "AgeCurveConfig":
@@ -84,8 +91,7 @@ class ProfileConfig(Section):
     """What a reader's recent openings say about them."""
 
     history_length: Annotated[int, Field(ge=1, le=200)] = 50
-    nearest: Annotated[int, Field(ge=1, le=50)] = 5
-    nearest_share: Share = 0.15
+    softness: Annotated[float, Field(ge=0, le=50)] = 5.0
     recency_half_life_reads: Positive = 15.0
     max_readers: Annotated[int, Field(ge=1)] = 200_000
 

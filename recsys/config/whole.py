@@ -2,11 +2,12 @@
 
 import hashlib
 import json
+import re
 from typing import Any
 
 from pydantic import Field, model_validator
 
-from recsys.config.learning import RankerConfig, TrainConfig
+from recsys.config.learning import ClicklogConfig, ExaminationConfig, RankerConfig, TopicsConfig, TrainConfig
 from recsys.config.section import Section
 from recsys.config.selection import GateConfig, TuneConfig
 from recsys.config.signals import (
@@ -31,7 +32,10 @@ class Config(Section):
     age_curve: AgeCurveConfig = AgeCurveConfig()
     profile: ProfileConfig = ProfileConfig()
     covisitation: CovisitationConfig = CovisitationConfig()
+    clicklog: ClicklogConfig = ClicklogConfig()
+    topics: TopicsConfig = TopicsConfig()
     ranker: RankerConfig = RankerConfig()
+    examination: ExaminationConfig = ExaminationConfig()
     candidates: CandidatesConfig = CandidatesConfig()
     surfaces: SurfacesConfig = Field(default_factory=SurfacesConfig)
     sensitivity: tuple[SensitivityRule, ...] = ()
@@ -43,11 +47,14 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _surface_half_lives_exist(self) -> "Config":
-        for hours in (4.0, 24.0, 168.0):
-            name = f"ctr_{hours:.0f}h"
-            if name in self.ranker.features and hours not in self.popularity.ctr_half_lives_hours:
+        for name in self.ranker.features:
+            counted = re.fullmatch(r"(?:(ctr)|(?:sub)?(?:section_)?openings)_(\d+)h(?:\.\w+)?", name)
+            if counted is None:
+                continue
+            key = "ctr_half_lives_hours" if counted[1] else "half_lives_hours"
+            if float(counted[2]) not in getattr(self.popularity, key):
                 raise ValueError(
-                    f"ranker.features has {name!r}, popularity.ctr_half_lives_hours lacks {hours}; "
+                    f"ranker.features has {name!r}, popularity.{key} lacks {float(counted[2])}; "
                     "add it there or leave the feature out"
                 )
         known = self.popularity.half_lives_hours

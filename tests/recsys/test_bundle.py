@@ -58,7 +58,7 @@ def test_a_missing_file_an_unknown_format_and_no_bundle_at_all_are_refused(tmp_p
         open_bundle(path)
     manifest = read_manifest(path)
     (path / MANIFEST).write_text(json.dumps({**manifest, "format_version": 99}))
-    with pytest.raises(BundleError, match="format 99, this program reads 2; train again"):
+    with pytest.raises(BundleError, match="format 99, this program reads 3; train again"):
         open_bundle(path)
     (path / MANIFEST).write_text("{")
     with pytest.raises(BundleError, match="cannot be read"):

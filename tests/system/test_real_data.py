@@ -7,6 +7,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from recsys.config import Config
+from training.clicklog import read_click_log
 from training.mind import import_mind
 from training.table import import_table
 
@@ -24,6 +26,8 @@ def test_the_mind_sample_loses_nothing_and_repeats_nothing(tmp_path: Path) -> No
     assert (exposures.written, exposures.duplicates, exposures.renamed) == (6_810, 1_889, 47)
     assert (report.articles.refused, report.events.refused, exposures.refused) == (0, 0, 0)
     assert report.events.written == 7_542 + 938 + 1_010
+    believed = read_click_log(tmp_path / "data", Config(), {})
+    assert (believed.bots, len(believed.log)) == (frozenset(), report.events.written)
 
 
 @pytest.mark.skipif(not DESKDROP.is_file(), reason=f"no Deskdrop log at {DESKDROP}; set RECSYS_EVAL_DATA")
@@ -36,3 +40,5 @@ def test_deskdrop_keeps_its_saves_and_comments_as_such(tmp_path: Path) -> None:
     assert types["comment"] == source["COMMENT CREATED"] > 0
     assert types["view"] == source["VIEW"]
     assert types["save"] == source["LIKE"] + source["BOOKMARK"] + source["FOLLOW"]
+    # the heaviest readers are people
+    assert not read_click_log(tmp_path / "data", Config(), {}).bots

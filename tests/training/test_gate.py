@@ -17,6 +17,7 @@ from recsys.snapshot import write_state
 from tests.builders import DIMENSIONS, NOW, article
 from tests.conftest import Newsroom
 from tests.training.command import recsys
+from training.attribution import Labels
 from training.evaluate import evaluate
 from training.fit import replay, train
 from training.gate import Verdict, hold_back, may_replace
@@ -56,7 +57,7 @@ def topical(lists: int, seed: int = 3, noise: float = 0.1) -> Material:
                 items=[ExposureItem(article_id=names[row], position=p) for p, row in enumerate(shown, 1)],
             )
         )  # fmt: skip
-        clicks[name, "related"] = frozenset((names[chosen],))
+        clicks[name, "related"] = {names[chosen]: 1.0}
         rows.append((ts.timestamp() + 5.0, chosen, number % 30))
     ts, chosen_rows, readers = (np.array(column) for column in zip(*rows, strict=True))
     log = EventLog(
@@ -67,7 +68,9 @@ def topical(lists: int, seed: int = 3, noise: float = 0.1) -> Material:
         np.full(len(ts), np.nan),
         names,
     )
-    return Material(articles, vectors, Neighbours.compute(vectors, 10), log, exposures, clicks, "planted")
+    return Material(
+        articles, vectors, Neighbours.compute(vectors, 10), log, exposures, Labels(clicks), "planted"
+    )
 
 
 def in_service(folder: Path, config: Config, material: Material, until: datetime = NOW) -> Registry:
@@ -141,7 +144,7 @@ def test_a_loss_within_the_margin_counts_as_none(tmp_path: Path) -> None:
 def test_without_evidence_only_the_same_settings_may_replace(tmp_path: Path, lists: int, told: str) -> None:
     material = topical(max(lists, 1))
     if lists == 0:
-        material = replace(material, exposures=[], clicks={})
+        material = replace(material, exposures=[], clicks=Labels())
     registry = in_service(tmp_path, RIGHT, material)
     said: list[str] = []
     same = judged(RIGHT, material, registry)
@@ -203,10 +206,10 @@ def test_what_is_held_back_teaches_nothing() -> None:
     part = latest(material.lists(), 0.2, 20, 1_000, float("-inf"))
     assert part is not None
     names = material.log.article_ids
-    later = {(e.request_id, e.surface): frozenset((names[0],)) for e in part.lists}
+    later = {(e.request_id, e.surface): {names[0]: 1.0} for e in part.lists}
     log = material.log.take(slice(None))
     log.articles[log.ts >= part.begin] = 0
-    other = replace(material, log=log, clicks={**material.clicks, **later})
+    other = replace(material, log=log, clicks=Labels({**material.clicks, **later}))
     fitted = []
     for one in (material, other):
         earlier = one.before(part.begin)

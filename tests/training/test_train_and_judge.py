@@ -108,6 +108,7 @@ def test_nothing_after_the_fit_leaks_into_a_bundle(newsroom: Newsroom, tmp_path:
     ):
         np.testing.assert_array_equal(alone.array(name), newsroom.bundle.array(name), err_msg=name)
     assert (alone.path / "rankers.json").read_text() == (newsroom.bundle.path / "rankers.json").read_text()
+    assert alone.manifest["metrics"] == newsroom.bundle.manifest["metrics"]
     assert alone.manifest["watermark"] == newsroom.bundle.manifest["watermark"] <= until.timestamp()
 
 

@@ -119,13 +119,13 @@ def test_a_trial_weighs_as_the_funnel_does(tmp_path: Path) -> None:
     search, seen = Search(config, material, replay), []
     changed = search.with_values({"surfaces.related.weights.similarity": 0.7})
 
-    def watch(exposure: Any, state: Any, query: Any, rows: Any, labels: Any, matrix: Any) -> None:
+    def listen(exposure: Any, state: Any, query: Any, rows: Any, given: Any) -> None:
         state.config = changed
         seen.append(Funnel(state).score("related", query, rows))
         state.config = config
 
     state = material.state(config)
-    replay(state, material.log, material.exposures, material.clicks, watch=watch)
+    replay(state, material.log, material.exposures, material.clicks, listen=listen)
     lists = search.lists["related"]
     weighed = lists.examples(changed.surfaces.related, slice(None)).blend
     assert len(seen) == len(weighed) > 40
@@ -138,9 +138,9 @@ def test_every_slice_is_judged_by_what_was_fitted_before_it() -> None:
     lists = search.lists["related"]
     edges = search._edges(lists)
     assert edges == sorted(edges)
-    assert lists.ts == sorted(lists.ts)
-    assert edges[-1] == len(lists.ts)
-    assert edges[-1] - edges[-2] == round(0.25 * len(lists.ts))
+    assert lists.given.ts == sorted(lists.given.ts)
+    assert edges[-1] == len(lists)
+    assert edges[-1] - edges[-2] == round(0.25 * len(lists))
     assert search.on_the_latest({}).values.shape == (edges[-1] - edges[-2], len(NAMES))
 
 

@@ -1,0 +1,297 @@
+"""The report: one file that needs nothing else and says what the JSON says."""
+
+import copy
+import json
+import re
+from datetime import timedelta
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recsys.config import Config
+from tests.conftest import Newsroom, copy_models
+from tests.training.command import recsys
+from training.evaluate import evaluate
+from training.fit import train
+from training.report import age_curves, half_lives
+from training.report_page import render
+from training.verdict import verdict
+
+VOID = {"meta", "br", "img", "hr", "link", "input"}
+EVIL = '<img src=x onerror="alert(1)">'
+
+
+class Page(HTMLParser):
+    """What a browser would see, in the few things that are asked of it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.cells: list[tuple[list[str | int], str]] = []
+        self.headings: list[int] = []
+        self.words: list[str] = []
+        self._path: str | None = None
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.tags.append((tag, given))
+        if tag not in VOID:
+            self.open.append(tag)
+        if re.fullmatch("h[1-6]", tag):
+            self.headings.append(int(tag[1]))
+        self._path = given.get("data-path")
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+        if self._path is not None:
+            self.cells.append((json.loads(self._path), data))
+            self._path = None
+
+
+def stated(value: Any, text: str) -> bool:
+    """Whether a cell says what the JSON holds, to its last digit."""
+    if isinstance(value, list):
+        return all(stated(part, told) for part, told in zip(value, text.split(" to "), strict=True))
+    if value is None:
+        return text == "-"
+    if isinstance(value, bool):
+        return text == ("yes" if value else "no")
+    told = text.replace(",", "")
+    digits = len(told.partition(".")[2])
+    return abs(float(told) - value) <= 0.5 * 10.0**-digits + 1e-12
+
+
+def value_at(values: Any, path: list[str | int]) -> Any:
+    """What stands at a path of the JSON."""
+    for step in path:
+        values = values[step]
+    return values
+
+
+@pytest.fixture(scope="module")
+def values(newsroom: Newsroom, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Of a bundle with a learned ranker: so few lists teach one only if they are asked to."""
+    models = copy_models(newsroom.models, tmp_path_factory.mktemp("report") / "models")
+    config = Config()
+    eager = config.model_copy(
+        update={"ranker": config.ranker.model_copy(update={"min_lists": 50, "shrinkage": 0.01})}
+    )
+    until = newsroom.now - timedelta(days=1)
+    bundle = train(eager, newsroom.data, models, created=newsroom.now, fit_until=until).bundle
+    found = evaluate(bundle, newsroom.data, models, span=(until, None)).as_dict()
+    # as the JSON file has it
+    return json.loads(json.dumps(found))  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="module")
+def text(values: dict[str, Any]) -> str:
+    return render(values)
+
+
+@pytest.fixture(scope="module")
+def page(text: str) -> Page:
+    return Page(text)
+
+
+@pytest.fixture
+def bare(values: dict[str, Any]) -> dict[str, Any]:
+    """The values of a bundle from which no ranker was learned, judged on nothing but rankings."""
+    less = {"learning_curve": {}, "calibration": {}, "curves": {}, "ablation": [], "lists": {}, "slices": {}}
+    return {**copy.deepcopy(values), **less}
+
+
+def test_the_bundle_of_these_tests_has_all_that_a_report_shows(values: dict[str, Any]) -> None:
+    assert {row["kind"] for row in values["ablation"]} == {"dropped", "refitted"}
+    assert values["learning_curve"]["related"][-1]["lists"] > 50
+    assert values["calibration"]["related"]["bins"]
+    assert len(values["examples"]["related"]["rows"]) == 20
+
+
+def test_the_file_needs_nothing_else(text: str, page: Page) -> None:
+    assert "http" not in text
+    assert "@import" not in text
+    assert "url(" not in re.sub(r"url\(#[\w.-]+\)", "", text)
+    assert not {"script", "link", "iframe", "object", "img", "base"} & {tag for tag, _ in page.tags}
+    for _, given in page.tags:
+        for name, value in given.items():
+            assert not name.startswith("on")
+            if name in ("href", "src", "xlink:href"):
+                assert value is not None
+                assert value.startswith("#")
+
+
+def test_tags_close_ids_are_unique_and_every_reference_has_its_target(page: Page) -> None:
+    assert page.open == []
+    ids = [given["id"] for _, given in page.tags if "id" in given]
+    assert len(ids) == len(set(ids))
+    for _, given in page.tags:
+        wanted = [given[name] for name in ("aria-labelledby",) if name in given]
+        wanted += [given["href"][1:]] if "href" in given else []  # type: ignore[index]
+        wanted += re.findall(r"url\(#([^)]+)\)", " ".join(value or "" for value in given.values()))
+        assert set(wanted) <= set(ids)
+
+
+def test_headings_descend_one_at_a_time_and_plots_and_tables_say_what_they_are(page: Page) -> None:
+    assert page.headings[0] == 1
+    assert page.headings.count(1) == 1
+    assert all(b - a <= 1 for a, b in zip(page.headings, page.headings[1:], strict=False))
+    tags = [tag for tag, _ in page.tags]
+    assert tags.count("table") == tags.count("caption") > 5
+    assert tags.count("figure") == tags.count("figcaption") == tags.count("svg") > 10
+    assert all(given.get("role") == "img" and given["aria-label"] for tag, given in page.tags if tag == "svg")
+    assert all(given.get("scope") in ("col", "row") for tag, given in page.tags if tag == "th")
+
+
+def test_every_figure_of_a_table_is_that_of_the_json(values: dict[str, Any], page: Page) -> None:
+    assert len(page.cells) > 200
+    for path, text in page.cells:
+        assert stated(value_at(values, path), text), (path, text)
+    shown = {json.dumps(path) for path, _ in page.cells}
+    for name in values["rankings"]:
+        for metric in ("auc", "mrr", "ndcg@5", "ndcg@10"):
+            assert {
+                json.dumps(["rankings", name, metric]),
+                json.dumps(["rankings", name, "ci", metric]),
+            } <= shown
+    assert {json.dumps(["ablation", at, "auc_ci"]) for at in range(len(values["ablation"]))} <= shown
+
+
+def test_the_funnel_stands_first_then_the_best(page: Page) -> None:
+    order = [path[1] for path, _ in page.cells if path[0] == "rankings" and path[2] == "auc"]
+    told = [float(text) for path, text in page.cells if path[0] == "rankings" and path[2] == "auc"]
+    assert order[0] == "funnel"
+    assert told[1:] == sorted(told[1:], reverse=True)
+
+
+def test_hostile_texts_are_text(values: dict[str, Any], bare: dict[str, Any]) -> None:
+    hostile = bare
+    for row in hostile["examples"]["related"]["rows"]:
+        for item in (*row["about"], *row["before"], *row["after"]):
+            item.update(title=EVIL, section=EVIL)
+    hostile["slices"] = {f"section {EVIL} $x$ 東": part for part in values["slices"].values()}
+    hostile["lists"] = {EVIL: {EVIL: {"hr@20": 0.5}, "note": EVIL}}
+    hostile["trained"].update(version=EVIL, notes=[EVIL])
+    text = render(hostile)
+    page = Page(text)
+    assert not [tag for tag, given in page.tags if tag == "img" or "onerror" in given]
+    assert "<img" not in text
+    assert "".join(page.words).count(EVIL) > 100
+
+
+def test_the_same_values_give_the_same_bytes(values: dict[str, Any], text: str) -> None:
+    assert render(copy.deepcopy(values)) == text
+
+
+def test_what_a_bundle_lacks_is_said_in_words(bare: dict[str, Any]) -> None:
+    bare["dated"] = 0.0
+    page = Page(render(bare))
+    words = " ".join("".join(page.words).split())
+    for said in (
+        "There is no learning curve",
+        "Click rates are not predicted",
+        "No list type has a learned ranker",
+        "No article carries a time of publication",
+        "Nothing was measured on whole lists",
+        "No reference ranker was fitted",
+    ):
+        assert said in words
+    # models and half-lives are always there
+    assert [tag for tag, _ in page.tags].count("svg") == 2
+
+
+def test_whatever_stands_under_lists_and_references_is_shown(bare: dict[str, Any]) -> None:
+    more = bare
+    more["references"] = [
+        {"model": "boosted", "auc": 0.7125, "ndcg@10": 0.5, "auc_ci": [0.7, 0.725], "microseconds": 1700.5},
+        {"model": "additive", "auc": 0.71, "ndcg@10": 0.49, "auc_ci": None, "microseconds": 40.0},
+    ]
+    more["lists"] = {
+        "next_article": {
+            "funnel": {"hr@20": 0.125, "ci": {"hr@20": [0.1, 0.15]}, "lists": 1234},
+            "item_knn": {"hr@20": 0.0625, "ci": {"hr@20": [0.05, 0.075]}, "lists": 1234},
+        },
+        "beyond": {"related": {"coverage": 0.25, "deep": {"funnel": {"gini": 0.75}}}, "notes": ["by hand"]},
+    }
+    page = Page(render(more))
+    found = {json.dumps(path): text for path, text in page.cells}
+    assert found['["references", 0, "auc"]'] == "0.7125"
+    assert found['["references", 1, "auc_ci"]'] == "-"
+    assert found['["lists", "next_article", "item_knn", "ci", "hr@20"]'] == "0.0500 to 0.0750"
+    assert found['["lists", "next_article", "funnel", "lists"]'] == "1,234"
+    assert found['["lists", "beyond", "related", "coverage"]'] == "0.2500"
+    assert found['["lists", "beyond", "related", "deep", "funnel", "gini"]'] == "0.7500"
+    assert "by hand" in "".join(page.words)
+
+
+def test_curves_and_half_lives_of_sections_are_shown_where_they_were_learned(bare: dict[str, Any]) -> None:
+    more = bare
+    more["age_curves"] = age_curves(Config(), {"Recipes": [(0.0, 0.5), (100.0, 0.4)]})
+    more["half_lives"] = half_lives(Config(), {"Recipes": 900.0})
+    words = "".join(Page(render(more)).words)
+    assert "Recipes" in words
+    assert "section Recipes" in words
+
+
+@pytest.mark.parametrize(
+    ("span", "says"),
+    [
+        ([0.01, 0.03], "is better than"),
+        ([-0.03, -0.01], "is worse than"),
+        ([-0.01, 0.03], "It is not shown that the bundle is better"),
+    ],
+)
+def test_the_verdict_follows_the_interval(values: dict[str, Any], span: list[float], says: str) -> None:
+    told = copy.deepcopy(values)
+    told["against_best_single"].update(auc_difference=sum(span) / 2, auc_difference_ci=span)
+    assert says in verdict(told)[1]
+
+
+def test_the_verdict_says_where_it_is_worse_and_judges_no_small_slice(values: dict[str, Any]) -> None:
+    told = copy.deepcopy(values)
+    worse = {"auc_against_best_single_ci": [-0.2, -0.1], "judged": True}
+    told["slices"] = {"night": worse, "noon": {**worse, "judged": False}}
+    text = " ".join(verdict(told))
+    assert "worse than that signal in 1 slice: night." in text
+    assert "noon" not in text
+    assert "1 slice of fewer than 200 lists" in text
+
+
+def test_examples_mark_what_moved(values: dict[str, Any]) -> None:
+    for found in values["examples"].values():
+        for row in found["rows"]:
+            before, after = ([item["title"] for item in row[side]] for side in ("before", "after"))
+            for place, item in enumerate(row["after"]):
+                if item["moved"] is None:
+                    assert item["title"] not in before
+                else:
+                    assert before[place + item["moved"]] == item["title"]
+            assert [item["title"] not in after for item in row["before"]] == [
+                item["left"] for item in row["before"]
+            ]
+            assert not {item["title"] for item in row["about"]} & set(after) or row["opened"] is not None
+
+
+def test_the_command_writes_page_and_json_of_the_same_values(
+    newsroom: Newsroom, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    since = (newsroom.now - timedelta(hours=12)).isoformat()
+    files = tmp_path / "r.html", tmp_path / "r.json"
+    answer = recsys(
+        capsys, "evaluate", "--data", newsroom.data, "--models", newsroom.models, "--judge-from", since,
+        "--html", files[0], "--json", files[1],
+    )  # fmt: skip
+    assert answer.code == 0
+    values, page = json.loads(files[1].read_text()), Page(files[0].read_text())
+    for path, text in page.cells:
+        assert stated(value_at(values, path), text)

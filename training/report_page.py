@@ -1,0 +1,123 @@
+"""The report as one HTML file that needs nothing else: no script, no font, no picture, no network.
+
+It is a function of the report's values alone, so the same values give the same bytes. A cell that shows a
+number of the JSON file carries its path there as ``data-path``.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from training import plots
+from training.generic import Block, blocks, number
+from training.verdict import plain
+
+TEMPLATES = Path(__file__).parent / "templates"
+_FIGURES = "figure-"
+_CURVES = 24
+
+
+def render(values: Mapping[str, Any]) -> str:
+    """The page of a report.
+
+    Args:
+        values: of ``training.report.with_report``; ``references`` and ``lists`` are shown where they stand.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(number=number, plain=plain, day=_day)
+    view = _View(values)
+    return environment.get_template("report.html").render(v=values, view=view)
+
+
+def _day(text: str | None) -> str:
+    """A time to the minute."""
+    return "-" if text is None else f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M %Z}"
+
+
+class _View:
+    """What the template asks for beside the values: orders, cells and plots."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = values
+        self.single: str = values["against_best_single"]["signal"]
+        rankings = values["rankings"]
+        others = sorted((name for name in rankings if name != "funnel"), key=lambda n: -rankings[n]["auc"])
+        self.models = ["funnel", *others]
+
+    def cell(self, *path: str | int, sign: bool = False, short: bool = False) -> Markup:
+        """A table cell with a number of the values, or an interval."""
+        return Markup('<td data-path="{}">{}</td>').format(*self._told(path, sign, short))
+
+    def both(self, group: str, name: str, metric: str) -> Markup:
+        """A cell with a metric and, below it, its interval."""
+        mean, span = self._told((group, name, metric)), self._told((group, name, "ci", metric))
+        form = '<td><span data-path="{}">{}</span><br><small data-path="{}">{}</small></td>'
+        return Markup(form).format(*mean, *span)  # noqa: S704
+
+    def _told(self, path: Sequence[str | int], sign: bool = False, short: bool = False) -> tuple[str, str]:
+        """A path of the values as JSON, and what stands there as text."""
+        value: Any = self._values
+        for step in path:
+            value = value[step]
+        return json.dumps(path), f"{value:,g}" if short else number(value, sign)
+
+    def models_plot(self) -> Markup:
+        """AUC of every model."""
+        return plots.models(self._values["rankings"], self.models, self.single)
+
+    def slices_plot(self) -> Markup:
+        """The funnel against the best single signal by slice."""
+        return plots.slices(self._values["slices"], self.single)
+
+    def parts(self, kind: str) -> list[tuple[int, Mapping[str, Any]]]:
+        """Rows of the ablation with their places in the values."""
+        return [(at, row) for at, row in enumerate(self._values["ablation"]) if row["kind"] == kind]
+
+    def ablation_plot(self, kind: str) -> Markup:
+        """What parts earn."""
+        return plots.ablation([row for _, row in self.parts(kind)], f"{_FIGURES}{kind}")
+
+    def learning_plot(self, surface: str) -> Markup:
+        """Quality by lists fitted on."""
+        return plots.learning(self._values["learning_curve"][surface], f"{_FIGURES}learning-{surface}")
+
+    def curve_plots(self, surface: str) -> list[tuple[Mapping[str, Any], Markup]]:
+        """The learned curves that reach furthest, on one scale, so that heights compare."""
+        rows = self._values["curves"][surface]
+        limit = 1.08 * max((abs(value) for row in rows for value in row["values"]), default=1.0) or 1.0
+        return [
+            (row, plots.curve(row, f"{_FIGURES}curve-{surface}-{at}", limit))
+            for at, row in enumerate(rows[:_CURVES])
+        ]
+
+    def other_curves(self, surface: str) -> list[str]:
+        """Features whose curves are not drawn."""
+        return [row["feature"] for row in self._values["curves"][surface][_CURVES:]]
+
+    def ages_plot(self) -> Markup:
+        """Appeal by age."""
+        return plots.ages(self._values["age_curves"])
+
+    def half_lives_plot(self) -> Markup:
+        """Half-lives."""
+        return plots.half_lives(self._values["half_lives"])
+
+    def reliability_plot(self, surface: str) -> Markup:
+        """Observed against predicted."""
+        found = self._values["calibration"][surface]
+        return plots.reliability(found, f"{_FIGURES}calibration-{surface}")
+
+    def blocks(self, key: str) -> Sequence[Block]:
+        """Tables of whatever stands under a key."""
+        return blocks(self._values.get(key), (key,))
