@@ -142,6 +142,7 @@ def test_the_metrics_in_the_docs_are_those_that_are_served() -> None:
     assert {name for name in served if not name.endswith("_created")} <= named
 
 
+@pytest.mark.slow
 def test_the_retraining_tutorial_runs_as_written(newsroom: Newsroom, tmp_path: Path) -> None:
     """The newsroom's texts are embedded already; that they would be is shown elsewhere."""
     models = tmp_path / "models"
