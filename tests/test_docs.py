@@ -6,6 +6,7 @@ Blocks marked ``bash`` are run; ``console`` blocks are for what only a person st
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -13,12 +14,14 @@ from pathlib import Path
 
 import pytest
 
+from recsys.bundle import Registry, read_manifest
 from recsys.store import open_store
 from serving.guard import user_token
 from tests.builders import NOW, article, event
 from tests.conftest import Newsroom, copy_models
 from tests.serving.server import SECRET, Server
 from tests.training.command import recsys
+from training.fit import EMBEDDERS
 from training.table import read_map
 
 ROOT = Path(__file__).parents[1]
@@ -137,3 +140,20 @@ def test_the_metrics_in_the_docs_are_those_that_are_served() -> None:
     named = set(re.findall(r"`(recsys_\w+)`", (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")))
     assert named <= served
     assert {name for name in served if not name.endswith("_created")} <= named
+
+
+@pytest.mark.slow
+def test_the_retraining_tutorial_runs_as_written(newsroom: Newsroom, tmp_path: Path) -> None:
+    """The newsroom's texts are embedded already; that they would be is shown elsewhere."""
+    models = tmp_path / "models"
+    for kept in ("cache", EMBEDDERS):
+        shutil.copytree(newsroom.models / kept, models / kept)
+    told = run("\n".join(blocks(ROOT / "docs" / "retraining.md", "bash")), tmp_path)
+    versions = Registry(models).versions()
+    verdicts = [read_manifest(models / name)["metrics"]["gate"]["verdict"] for name in versions]
+    assert (len(versions), verdicts[2]) == (5, "failed")
+    assert "is not published" in told.stderr
+    assert "best of 3 trials" in told.stdout
+    assert (tmp_path / "scores.parquet").is_file()
+    assert "# " + versions[0] in told.stdout
+    assert read_manifest(models / versions[4])["fit_until"] is None

@@ -6,7 +6,7 @@ from typing import Any
 from recsys.config import Config
 
 _SHOWN = {"auc": "AUC", "ndcg@10": "nDCG@10", "mrr": "MRR"}
-_LONG = 8
+_LONG, _MOST = 8, 30
 
 
 def gate_row(manifest: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,7 +79,8 @@ def _metrics(manifest: Mapping[str, Any]) -> list[str]:
         ]
     lines += ["", f"Gate: {gate.get('verdict', 'not judged')}", *(f"- {text}" for text in _gate_says(gate))]
     for name, values in manifest.get("metrics", {}).items():
-        if name != "gate" and (flat := list(_flat(values))):
+        flat = [] if name == "gate" else list(_flat(values))
+        if 0 < len(flat) <= _MOST:
             lines += ["", f"{name}:", *flat]
     return lines
 
@@ -149,7 +150,7 @@ def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 
 def _flat(values: Any) -> Iterator[str]:
-    """Numbers and words of nested metrics, one a line; long lists are left to ``--json``."""
+    """Numbers and words of nested metrics, one a line; what is longer is left to ``--json``."""
     if not isinstance(values, Mapping):
         yield f"- {_short(values)}"
         return

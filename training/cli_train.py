@@ -40,7 +40,7 @@ def train(
     settings = load_config(config, changes)
     source = _data_or_store(data, store, models)
     until = console.instant(fit_until, "--fit-until")
-    with console.progress("texts embedded") as step, console.progress("settings tried") as tried:
+    with console.progress("texts embedded, then settings tried" if tune else "texts embedded") as step:
         trained = run(
             settings,
             source,
@@ -50,7 +50,7 @@ def train(
             trials=tune,
             say=console.say,
             progress=step,
-            tried=tried,
+            tried=step,
         )
     for note in trained.notes:
         console.say(f"note: {note}")

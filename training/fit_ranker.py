@@ -70,15 +70,15 @@ class Examples:
     def split(self, later: float) -> tuple["Examples", "Examples"]:
         """The earlier lists, and the last share of them."""
         cut = len(self) - max(1, round(later * len(self)))
-        parts = []
-        for part in (slice(0, cut), slice(cut, None)):
-            half = Examples(self.names)
-            half.ts, half.blend = self.ts[part], self.blend[part]
-            half.matrices, half.labels = self.matrices[part], self.labels[part]
-            half.weights = self.weights[part]
-            half.looked = self.looked[part]
-            parts.append(half)
-        return parts[0], parts[1]
+        return self.part(slice(0, cut)), self.part(slice(cut, None))
+
+    def part(self, part: slice) -> "Examples":
+        """Some of the lists."""
+        found = Examples(self.names)
+        found.ts, found.blend = self.ts[part], self.blend[part]
+        found.matrices, found.labels = self.matrices[part], self.labels[part]
+        found.weights, found.looked = self.weights[part], self.looked[part]
+        return found
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ then fitted on all.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,6 +18,7 @@ from recsys.profile import reader_key
 from recsys.schemas import Exposure
 from recsys.state import State
 from training.baselines import Asked, decayed_counts
+from training.judging import blend_only
 from training.material import Material
 from training.metrics import NAMES, Table, cluster_bootstrap, impression_metrics
 from training.moments import Moments, as_counted
@@ -82,11 +83,7 @@ def funnel_scores(state: State, asked: Exposure, query: Query, rows: NDArray[np.
 
 def blend_scores(state: State, asked: Exposure, query: Query, rows: NDArray[np.int32]) -> Any:
     """The content blend: without learned curves."""
-    learned = replace(state.learned, rankers={})
-    plain = State(
-        state.config, state.catalog, state.index, state.neighbours, state.popularity, state.histories, learned
-    )
-    return Funnel(plain).score(asked.surface, query, rows)
+    return Funnel(blend_only(state)).score(asked.surface, query, rows)
 
 
 def decayed_scores(state: State, asked: Exposure, query: Query, rows: NDArray[np.int32]) -> Any:
@@ -118,8 +115,7 @@ def judge(
     for number, exposure in enumerate(lists):
         now = moments.until(exposure.ts.timestamp() - lag)
         query, rows = moments.query(now, exposure)
-        chosen = material.clicks[(exposure.request_id, exposure.surface)]
-        labels = np.array([item.article_id in chosen for item in exposure.items], dtype=bool)
+        labels, _ = material.clicks.of(exposure)
         for name, scorer in scorers.items():
             # the same draw for every scorer, so that equal scores have equal metrics
             ties = np.random.default_rng((state.config.train.seed, number))

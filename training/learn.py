@@ -33,10 +33,8 @@ from training.readers import EventLog
 from training.replayed import ReplayedMoments
 from training.shown import shown_places
 
-Floats = NDArray[np.float64]
-# told of every list that teaches: exposure, state, query; of its known candidates rows, labels, features,
-# weights and propensities
-OfList = Callable[[Exposure, State, Query, Rows, NDArray[np.bool_], Floats, Floats, Floats], None]
+# told of every list that teaches: exposure, state, query, rows of its known candidates, all lists so far
+OfList = Callable[[Exposure, State, Query, Rows, Examples], None]
 OPENED = (EVENT_TYPES.index("view"), EVENT_TYPES.index("click"))
 _DAY = 86_400.0
 _ODD = np.uint64(0x9E3779B97F4A7C15)
@@ -281,7 +279,7 @@ def _examples(
         if watch is not None and number >= (1.0 - _LATER) * len(lists):
             watch.later(state, exposure, query, rows[known], labels[known])
         if each is not None:
-            each(exposure, state, query, rows[known], labels[known], matrix, weight, looked)
+            each(exposure, state, query, rows[known], inforce)
     return found
 
 

@@ -4,7 +4,7 @@ Features do not depend on weights: they are computed once for each list, and a t
 fits the curves and ranks.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,33 +33,33 @@ _FEWEST = 60
 class _Lists:
     """Lists of one surface with features that do not depend on what is searched."""
 
-    names: Sequence[str]
-    ts: list[float] = field(default_factory=list)
+    given: Examples
     raw: list[dict[str, Floats]] = field(default_factory=list)
-    matrices: list[Floats] = field(default_factory=list)
-    labels: list[NDArray[np.bool_]] = field(default_factory=list)
-    weights: list[Floats] = field(default_factory=list)
-    looked: list[Floats] = field(default_factory=list)
     raw_learned: list[dict[str, Floats]] = field(default_factory=list)
     recipe: Recipe | None = None
     readers: list[int] = field(default_factory=list)
 
+    def __len__(self) -> int:
+        return len(self.raw)
+
+    def latest(self, count: int) -> "_Lists":
+        """The last ``count`` lists."""
+        part = slice(-count, None)
+        kept = (self.raw[part], self.raw_learned[part], self.recipe, self.readers[part])
+        return _Lists(self.given.part(part), *kept)
+
     def examples(self, config: SurfaceConfig, surface: str, part: slice) -> Examples:
         """What a ranker is fitted on or judged by, with the blend of these weights."""
-        found = Examples(self.names)
+        found = self.given.part(part)
         recipe = self.recipe.under(config, surface) if self.recipe else Recipe.configured(config)
-        raw = self.raw_learned if self.recipe else self.raw
-        for at in range(len(self.ts))[part]:
-            columns, _ = weigh(raw[at], recipe, config.min_similarity)
-            blend = np.sum(columns, axis=0) if columns else np.zeros(len(self.labels[at]))
-            lesson = (self.matrices[at], self.labels[at], self.weights[at], self.looked[at])
-            found.add(self.ts[at], blend, *lesson)
+        raw = (self.raw_learned if self.recipe else self.raw)[part]
+        found.blend = [_blend(parts, recipe, config.min_similarity) for parts in raw]
         return found
 
-    def columns(self) -> tuple[list[Any], ...]:
-        """Everything that is kept for each list."""
-        lessons = (self.matrices, self.labels, self.weights, self.looked)
-        return (self.ts, self.raw, self.raw_learned, *lessons, self.readers)
+
+def _blend(raw: Mapping[str, Floats], recipe: Recipe, floor: float) -> Floats:
+    columns, _ = weigh(raw, recipe, floor)
+    return np.sum(columns, axis=0) if columns else np.zeros(len(next(iter(raw.values()))))
 
 
 class Search:
@@ -76,17 +76,17 @@ class Search:
 
     def __init__(self, config: Config, material: Material, replay: Callable[..., Any]) -> None:
         self.config = config
-        self._seen = {surface: _Lists(config.ranker.features) for surface in RANKED}
+        self._seen = {surface: _Lists(Examples(config.ranker.features)) for surface in RANKED}
         state = material.state(config)
         lessons = replay(state, material.log, material.exposures, material.clicks, each=self._watch)
+        self.lists = {}
         for surface, lists in self._seen.items():
             lists.recipe = lessons.learned.recipes.get(surface)
-            for column in lists.columns():
-                del column[: -config.tune.max_lists]
-        self.lists = {name: lists for name, lists in self._seen.items() if len(lists.ts) >= _FEWEST}
+            if len(lists) >= _FEWEST:
+                self.lists[surface] = lists.latest(config.tune.max_lists)
         self.space = [row for row in config.tune.space if self._matters(row[0])]
         if not self.space:
-            counts = ", ".join(f"{len(lists.ts):,} of {name}" for name, lists in self._seen.items())
+            counts = ", ".join(f"{len(lists):,} of {name}" for name, lists in self._seen.items())
             raise DataError(
                 f"nothing to tune: lists with clicks that teach are {counts}; {_FEWEST} of a surface that "
                 "tune.space names are needed"
@@ -98,23 +98,16 @@ class Search:
         state: State,
         query: Query,
         rows: NDArray[np.int32],
-        labels: NDArray[np.bool_],
-        matrix: Floats,
-        weights: Floats,
-        looked: Floats,
+        given: Examples,
     ) -> None:
         surface, lists = exposure.surface, self._seen[exposure.surface]
         moment, config = Funnel(state).moment(query, surface), state.config.surfaces.of(surface)
+        lists.given = given
         lists.raw.append(raw_parts(state, rows, moment, config.half_life_hours))
         learned = state.learned.recipes.get(surface)
         if learned is not None:
             hours = learned.under(config, surface).half_life_hours
             lists.raw_learned.append(raw_parts(state, rows, moment, hours))
-        lists.weights.append(weights)
-        lists.looked.append(looked)
-        lists.ts.append(exposure.ts.timestamp())
-        lists.matrices.append(matrix)
-        lists.labels.append(labels)
         lists.readers.append(reader_key(exposure.reader) >> 1)
 
     def _matters(self, key: str) -> bool:
@@ -148,7 +141,7 @@ class Search:
 
     def _edges(self, lists: _Lists) -> list[int]:
         """Bounds of the slices: one to begin with, the folds, the latest."""
-        count = len(lists.ts)
+        count = len(lists)
         last = count - round(self.config.tune.later_share * count)
         return [*np.linspace(0, last, self.config.tune.folds + 2).round().astype(int).tolist(), count]
 

@@ -141,7 +141,7 @@ def _facts(
         "trials": trials,
         "metric": search.config.tune.metric,
         "folds": search.config.tune.folds,
-        "lists": {name: len(found.ts) for name, found in search.lists.items()},
+        "lists": {name: len(found) for name, found in search.lists.items()},
         "present": search.score({}),
         "best": best,
         "later": {"lists": lists, "difference": later.difference, "ci": [later.low, later.high]},
@@ -153,7 +153,7 @@ def _facts(
 def _fingerprint(material: Material) -> str:
     """Short hash of what trials are judged on: another log is another search."""
     found = hashlib.blake2b(digest_size=8)
-    clicked = sorted((*key, *sorted(ids)) for key, ids in material.clicks.items())
+    clicked = sorted((*key, sorted(weights.items())) for key, weights in material.clicks.items())
     for part in (material.log.ts, material.log.types, material.log.articles, material.vectors):
         found.update(np.ascontiguousarray(part).tobytes())
     shown = [[item.article_id for item in exposure.items] for exposure in material.exposures]

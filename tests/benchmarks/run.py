@@ -1,6 +1,7 @@
 """``make bench``: figures as ratios to baselines of the same run.
 
 python -m tests.benchmarks.run [--only PART] [--rounds 6] [--articles N] [--clicks N] [--events N] [--json F]
+where PART is one of embedding, core, replay, training, retraining, serving.
 """
 
 import argparse
@@ -16,12 +17,12 @@ from training.embed import SentenceTransformerEmbedder
 from training.fit import EMBEDDERS
 from training.onnx_export import export_onnx
 
-PARTS = ("embedding", "core", "replay", "training", "serving")
+PARTS = ("embedding", "core", "replay", "training", "retraining", "serving")
 
 
 def measured(part: str, asked: argparse.Namespace, folder: Path) -> list[Figure]:
     """The figures of one part."""
-    from tests.benchmarks import core, embedding, replay, serving, training
+    from tests.benchmarks import core, embedding, replay, retraining, serving, training
 
     rounds, articles = asked.rounds, asked.articles
     if part == "training":
@@ -32,6 +33,8 @@ def measured(part: str, asked: argparse.Namespace, folder: Path) -> list[Figure]
         return core.measure(articles, rounds)
     if part == "replay":
         return replay.measure(rounds)
+    if part == "retraining":
+        return retraining.measure(articles, folder)
     embedder = SentenceTransformerEmbedder()
     for size in (articles // 4, articles):
         export_onnx(embedder, folder / f"models-{size}" / EMBEDDERS / embedder.model_id)

@@ -176,6 +176,22 @@ def test_another_embedding_model_is_not_compared(tmp_path: Path) -> None:
     assert any("settings differ" in reason for reason in verdict.reasons)
 
 
+def test_a_seed_decides_ties_and_resampling_and_nothing_else(tmp_path: Path) -> None:
+    material = topical(150)
+    first, again, other = (
+        judged(
+            RIGHT.model_copy(update={"train": RIGHT.train.model_copy(update={"seed": seed})}),
+            material,
+            Registry(tmp_path),
+        ).as_dict()
+        for seed in (1, 1, 2)
+    )
+    assert first == again
+    one, two = first["models"]["funnel"], other["models"]["funnel"]
+    assert one["auc"] == two["auc"]
+    assert one["ci"]["auc"] != two["ci"]["auc"]
+
+
 def spaced(hours: Sequence[float]) -> list[Exposure]:
     return [
         Exposure(request_id=f"q{at}", surface="related", session_id="r", ts=NOW + timedelta(hours=hour),

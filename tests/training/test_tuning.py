@@ -119,7 +119,7 @@ def test_a_trial_weighs_as_the_funnel_does(tmp_path: Path) -> None:
     search, seen = Search(config, material, replay), []
     changed = search.with_values({"surfaces.related.weights.similarity": 0.7})
 
-    def watch(exposure: Any, state: Any, query: Any, rows: Any, labels: Any, *lesson: Any) -> None:
+    def watch(exposure: Any, state: Any, query: Any, rows: Any, given: Any) -> None:
         state.config = changed
         seen.append(Funnel(state).score("related", query, rows))
         state.config = config
