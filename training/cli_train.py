@@ -88,6 +88,9 @@ def evaluate(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the metrics here.")] = None,
     html_file: Annotated[Path | None, typer.Option("--html", help="Write the report here.")] = None,
     scores: Annotated[Path | None, typer.Option(help="Write the funnel's scores here (Parquet).")] = None,
+    references: Annotated[
+        bool, typer.Option(help="Also fit the ranker's floor and reference on the same lists.")
+    ] = False,
     seed: Annotated[int, typer.Option(min=0)] = 0,
 ) -> None:
     """Judge a bundle offline through the serving funnel, beside the baselines.
@@ -102,6 +105,10 @@ def evaluate(
     span = (console.instant(judge_from, "--judge-from"), console.instant(judge_until, "--judge-until"))
     with console.progress("exposures judged") as step:
         result = run(bundle, source, models, span=span, seed=seed, say=console.say, progress=step)
+    if references:
+        from training.reference_run import beside_references
+
+        result.references = beside_references(bundle, source, models, span=span, seed=seed, say=console.say)
     if scores is not None:
         result.write_scores(scores)
     if html_file is not None:
@@ -119,5 +126,24 @@ def _print_rankings(values: dict[str, Any]) -> None:
         numbers += [f"{row[metric]:.4f}" for metric in ("mrr", "ndcg@5", "ndcg@10")]
         table.add_row(name, *numbers, f"{row['impressions']:,}")
     console.wide.print(table)
+    if "references" in values:
+        _print_references(values["references"])
     for note in values["notes"]:
         console.out.print(note, markup=False)
+
+
+def _print_references(rows: list[dict[str, Any]]) -> None:
+    table = Table(
+        "ranker", "list", "AUC", "less additive", "95%", "nDCG@10", "less additive", "95%", "us/200"
+    )
+    for row in rows:
+        numbers = [row["model"], row["surface"]]
+        for metric, interval in (("auc", "ci"), ("ndcg@10", "ndcg@10_ci")):
+            low, high = row[interval]
+            numbers += [
+                f"{row[metric]:.4f}",
+                f"{row[f'{metric}_difference']:+.4f}",
+                f"{low:+.4f} {high:+.4f}",
+            ]
+        table.add_row(*numbers, f"{row['microseconds_per_200']:,.0f}")
+    console.wide.print(table)
