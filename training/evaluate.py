@@ -50,6 +50,7 @@ class Result:
         bundle: that was judged.
         state: after the last judged list.
         since, until: unix seconds of the first and the last list.
+        references: the ranker beside its floor and its reference, where asked for.
     """
 
     judged: Judged
@@ -61,6 +62,7 @@ class Result:
     since: float
     until: float
     lists: dict[str, Any] = field(default_factory=dict)
+    references: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def tables(self) -> dict[str, Table]:
@@ -73,7 +75,7 @@ class Result:
 
     @cached_property
     def _values(self) -> dict[str, Any]:
-        contract = {
+        contract: dict[str, Any] = {
             "rankings": {name: self._row(table) for name, table in self.tables.items()},
             "against_best_single": {
                 "signal": self.best_single,
@@ -82,6 +84,7 @@ class Result:
             "lists": self.lists,
             "slices": cut(self.judged, self.best_single, self.seed),
             "notes": self.notes,
+            **({"references": self.references} if self.references else {}),
         }
         return with_report(self, contract)
 
@@ -132,13 +135,12 @@ def evaluate(
         DataError: no exposure to judge.
     """
     exposures = sorted(read_exposures(data), key=lambda exposure: (exposure.ts, exposure.request_id))
-    wanted = _within(exposures, span)
+    wanted = within(exposures, span)
     if not wanted:
         raise DataError(f"{data} holds no exposure in the judged time; nothing can be judged")
-    state = read_state(bundle)
-    clicks = labels_of(data, state.config.clicklog)
     articles = {article.article_id: article for article in read_articles(data)}
-    _add_articles(state, list(articles.values()), models, say)
+    state = opened_state(bundle, list(articles.values()), models, say)
+    clicks = labels_of(data, state.config.clicklog)
     judge = Judge(state, read_event_log(data), exposures, bundle, articles, clicks, seed)
     for done, exposure in enumerate(wanted, 1):
         judge.take(exposure, clicks.clicked(exposure))
@@ -154,7 +156,17 @@ def evaluate(
     return Result(judged, best, _told(judged), seed, bundle, state, since, until)
 
 
-def _within(exposures: Sequence[Exposure], span: tuple[datetime | None, datetime | None]) -> list[Exposure]:
+def opened_state(
+    bundle: Bundle, articles: Sequence[Article], models: Path, say: Callable[[str], None]
+) -> State:
+    """The state of a bundle, with every article of the data."""
+    state = read_state(bundle)
+    _add_articles(state, articles, models, say)
+    return state
+
+
+def within(exposures: Sequence[Exposure], span: tuple[datetime | None, datetime | None]) -> list[Exposure]:
+    """The exposures with span[0] <= ts < span[1]."""
     since, until = span
     return [
         exposure

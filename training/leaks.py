@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from recsys.profile import reader_key
 from recsys.schemas import EVENT_TYPES, Event, Exposure
+from training.attribution import Labels
 from training.readers import EventLog
 
 
@@ -36,6 +37,15 @@ class Log:
             np.array([np.nan if event.value is None else event.value for event in events], dtype=np.float64),
             list(ids),
         )
+
+    def labels(self) -> Labels:
+        """Clicked articles of each list, each of weight 1."""
+        found: dict[tuple[str, str], dict[str, float]] = {}
+        for event in self.events:
+            if event.type == "click" and event.request_id is not None:
+                key = (event.request_id, event.surface or "for_you")
+                found.setdefault(key, {})[event.article_id] = 1.0
+        return Labels(found)
 
     def until(self, ts: float, kept: Exposure) -> "Log":
         """Only what happened before ``ts`` (unix seconds), and the list ``kept`` itself."""

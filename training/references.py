@@ -22,8 +22,9 @@ Floats = NDArray[np.float64]
 _LATER = 0.25
 _RUNS = 200
 _LISTED = 200
-_PENALTIES = (0.003, 0.03, 0.3, 3.0)
+_PENALTIES = (0.0003, 0.003, 0.03, 0.3)
 _MOST_ROUNDS = 500
+_MOST_WEIGHT = 10.0
 _AUC = NAMES.index("auc")
 ADDITIVE = "additive"
 
@@ -78,7 +79,7 @@ def both_views(blend: Floats, matrix: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class _Rows:
-    """Candidates of many lists as one table; every list weighs the same."""
+    """Candidates of many lists as one table, with weights that are 1 on average."""
 
     columns: Floats
     clicked: NDArray[np.bool_]
@@ -87,12 +88,19 @@ class _Rows:
     @classmethod
     def of(cls, examples: Examples, view: Callable[[Floats, Floats], Floats]) -> "_Rows":
         pairs = zip(examples.blend, examples.matrices, strict=True)
-        weights = [np.full(len(labels), 1.0 / len(labels)) for labels in examples.labels]
+        lists = zip(examples.labels, examples.weights, examples.looked, strict=True)
+        weights = np.concatenate([_weights(*one) for one in lists])
         return cls(
             np.concatenate([view(blend, matrix) for blend, matrix in pairs]),
             np.concatenate(examples.labels),
-            np.concatenate(weights),
+            weights * len(weights) / weights.sum(),
         )
+
+
+def _weights(labels: NDArray[np.bool_], clicks: Floats, looked: Floats) -> Floats:
+    """(n,) of one list, about 1 together: clicks by what they count, over their propensity."""
+    others = clicks.sum() / labels.sum()
+    return np.asarray(np.where(labels, clicks * np.minimum(1.0 / looked, _MOST_WEIGHT), others) / len(labels))
 
 
 class Linear:
@@ -169,15 +177,14 @@ class Boosted:
         stopped = made(_MOST_ROUNDS, True).fit(
             earlier.columns,
             earlier.clicked,
-            sample_weight=earlier.weights * len(earlier.weights) / earlier.weights.sum(),
+            sample_weight=earlier.weights,
             X_val=later.columns,
             y_val=later.clicked,
             sample_weight_val=later.weights,
         )
         rounds = max(1, int(np.argmax(stopped.validation_score_)))
         rows = _Rows.of(examples, both_views)
-        weights = rows.weights * len(rows.weights) / rows.weights.sum()
-        return cls(made(rounds, False).fit(rows.columns, rows.clicked, sample_weight=weights))
+        return cls(made(rounds, False).fit(rows.columns, rows.clicked, sample_weight=rows.weights))
 
 
 def _mean_auc(scorer: Scorer, examples: Examples) -> float:

@@ -18,11 +18,13 @@ from recsys.schemas import Exposure
 from recsys.state import State
 from tests import broken
 from tests.builders import NOW, scattered
-from training.fit import build_state, replay
+from training.fit import replay
 from training.leaks import Compute, Log, find_leaks
-from training.learn import clicks_of, gather
-from training.moments import Moments, with_impressions
+from training.learn import RANKED
+from training.material import compared
+from training.moments import Moments, as_counted
 from training.readers import read_articles, read_events, read_exposures
+from training.replayed import ReplayedMoments
 from training.simulate import simulate
 
 # every part of the blend that a log can move, whatever the defaults leave out
@@ -58,19 +60,14 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> World:
     vectors = np.array([scattered(item.article_id) for item in articles])
     log = Log(list(read_events(data)), sorted(read_exposures(data), key=lambda served: served.ts))
     cut = NOW - timedelta(hours=18)
-    blank = build_state(CONFIG, articles, vectors)
+    blank = compared(CONFIG, articles, vectors, "test")[0].state(CONFIG)
     fitted = deepcopy(blank)
     before = log.until(cut.timestamp(), log.exposures[0])
-    replay(fitted, before.event_log(), before.exposures, clicks_of(data))
-    clicked = {(event.request_id, event.surface) for event in log.events if event.type == "click"}
-    later = [
-        served
-        for served in log.exposures
-        if served.ts > cut + timedelta(hours=1) and (served.request_id, served.surface) in clicked
-    ]
+    replay(fitted, before.event_log(), before.exposures, before.labels())
+    later = [served for served in log.exposures if served.ts > cut + timedelta(hours=1)]
+    ranked = [served for served in later if served.surface in RANKED and log.labels().clicked(served)]
     # most openings since the cut first, so that the replay has something to add to the reader's past
     opened = [event for event in log.events if event.ts > cut and event.type in ("view", "click")]
-    ranked = [served for served in later if served.surface in ("related", "for_you")]
     ranked.sort(key=lambda s: -sum(e.reader == s.reader and e.ts < s.ts for e in opened))
     return World(log, fitted, blank, cut, ranked[:3])
 
@@ -89,7 +86,7 @@ def ours(world: World) -> Compute:
 
     def compute(log: Log, served: Exposure) -> NDArray[np.float64]:
         state = deepcopy(world.fitted)
-        whole = with_impressions(log.event_log(), log.exposures)
+        whole = as_counted(state, log.event_log(), log.exposures, log.labels())
         moments = Moments(state, whole, world.cut.timestamp())
         moments.until(served.ts.timestamp() - world.lag)
         return parts_of(state, moments, served)[0]
@@ -103,48 +100,51 @@ def names_of(world: World) -> tuple[str, ...]:
     return parts_of(state, moments, world.judged[0])[1]
 
 
-def test_our_features_know_nothing_of_the_future_or_of_the_labels(seen: World) -> None:
-    assert find_leaks(ours(seen), seen.log, seen.judged, names_of(seen), seen.lag) == []
+def without_impressions(log: Log) -> Log:
+    """A log like MIND's: what was shown is known from the lists alone."""
+    return Log([event for event in log.events if event.type != "impression"], log.exposures)
 
 
-def test_our_features_do_move_with_what_came_before(seen: World) -> None:
+@pytest.mark.parametrize("logged", ["impressions", "lists alone"])
+def test_our_features_know_nothing_of_the_future_or_of_the_labels(seen: World, logged: str) -> None:
+    log = seen.log if logged == "impressions" else without_impressions(seen.log)
+    assert find_leaks(ours(seen), log, seen.judged, names_of(seen), seen.lag) == []
+
+
+@pytest.mark.parametrize("logged", ["impressions", "lists alone"])
+def test_our_features_do_move_with_what_came_before(seen: World, logged: str) -> None:
     """Else the test above would hold for features that read nothing."""
     compute, names = ours(seen), names_of(seen)
+    log = seen.log if logged == "impressions" else without_impressions(seen.log)
     moved: set[str] = set()
     for served in seen.judged:
-        whole = compute(seen.log, served)
-        thinned = Log(seen.log.events[::7], seen.log.exposures)
-        again = compute(thinned, served)
+        whole = compute(log, served)
+        again = compute(Log(log.events[::7], log.exposures), served)
         moved |= {name for at, name in enumerate(names) if whole[:, at].tobytes() != again[:, at].tobytes()}
     assert {"ctr_4h", "ctr_24h", "ctr_168h", "section_ctr", "popularity", "ctr", "interests"} <= moved
 
 
-def test_examples_that_curves_are_fitted_on_know_nothing_of_the_future(seen: World) -> None:
-    """The lists of the fit itself: their features come from the same replay."""
-    clicked = {(event.request_id, event.surface) for event in seen.log.events if event.type == "click"}
-    labels: dict[tuple[str, str], frozenset[str]] = {}
-    for event in seen.log.events:
-        if event.type == "click" and event.request_id is not None and event.surface is not None:
-            key = (event.request_id, event.surface)
-            labels[key] = labels.get(key, frozenset()) | {event.article_id}
-    asked = [served for served in seen.log.exposures if (served.request_id, served.surface) in clicked]
+def test_the_lists_that_curves_are_fitted_on_know_nothing_of_the_future_either(seen: World) -> None:
+    labels, held = seen.log.labels(), seen.log.exposures
+    begin, end = held[0].ts, held[-1].ts
+    # what is read together, curves of age and examination by position are learned from the whole fit:
+    # they are held, and only what a list's own features can have known changes
+    taught = [
+        s for s in held if s.surface in RANKED and labels.clicked(s) and s.ts > begin + 0.6 * (end - begin)
+    ]
+    lists = taught[:: len(taught) // 3]
 
     def compute(log: Log, served: Exposure) -> NDArray[np.float64]:
-        # which lists teach stays as it is: only what they can have known changes
         state = deepcopy(seen.blank)
-        whole = with_impressions(log.event_log(), log.exposures)
-        _, examples = gather(state, whole, seen.log.exposures, labels)
-        found = examples[served.surface]
-        return found.matrices[found.ts.index(served.ts.timestamp())]
+        state.learned = seen.fitted.learned
+        whole = as_counted(state, log.event_log(), log.exposures, log.labels())
+        moments = ReplayedMoments(state, whole, lists, seen.lag)
+        at = moments.at(lists.index(served))
+        query, rows = moments.query(served)
+        return learned_matrix(at, rows, Funnel(at).moment(query, served.surface), NAMES)
 
-    first = seen.log.exposures[0].ts + 0.4 * (seen.log.exposures[-1].ts - seen.log.exposures[0].ts)
-    taught = [
-        served
-        for served in asked
-        if served.surface == "related" and served.ts > first + timedelta(hours=1) and len(served.items) > 2
-    ]
-    found = find_leaks(compute, seen.log, [taught[len(taught) // 2]], CONFIG.ranker.features, seen.lag)
-    assert found == []
+    for log in (seen.log, without_impressions(seen.log)):
+        assert find_leaks(compute, log, lists[:2], NAMES, seen.lag) == []
 
 
 PLANTED: list[tuple[Compute, str]] = [
