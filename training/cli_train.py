@@ -89,6 +89,9 @@ def evaluate(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the metrics here.")] = None,
     html_file: Annotated[Path | None, typer.Option("--html", help="Write the report here.")] = None,
     scores: Annotated[Path | None, typer.Option(help="Write the funnel's scores here (Parquet).")] = None,
+    references: Annotated[
+        bool, typer.Option(help="Also fit the ranker's floor and reference on the same lists.")
+    ] = False,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     lists: Annotated[bool, typer.Option(help="Judge whole lists too, by what was opened next.")] = True,
     list_reads: Annotated[int, typer.Option(min=1, help="Openings judged for each surface.")] = 2000,
@@ -114,6 +117,10 @@ def evaluate(
             say=console.say,
             progress=step,
         )
+    if references:
+        from training.reference_run import beside_references
+
+        result.references = beside_references(bundle, source, models, span=span, seed=seed, say=console.say)
     if scores is not None:
         result.write_scores(scores)
     if html_file is not None:
@@ -134,5 +141,24 @@ def _print_rankings(values: dict[str, Any]) -> None:
         console.wide.print(table)
     for found in list_tables(values["lists"]):
         console.wide.print(found)
+    if "references" in values:
+        _print_references(values["references"])
     for note in values["notes"]:
         console.out.print(note, markup=False)
+
+
+def _print_references(rows: list[dict[str, Any]]) -> None:
+    table = Table(
+        "ranker", "list", "AUC", "less additive", "95%", "nDCG@10", "less additive", "95%", "us/200"
+    )
+    for row in rows:
+        numbers = [row["model"], row["surface"]]
+        for metric, interval in (("auc", "ci"), ("ndcg@10", "ndcg@10_ci")):
+            low, high = row[interval]
+            numbers += [
+                f"{row[metric]:.4f}",
+                f"{row[f'{metric}_difference']:+.4f}",
+                f"{low:+.4f} {high:+.4f}",
+            ]
+        table.add_row(*numbers, f"{row['microseconds_per_200']:,.0f}")
+    console.wide.print(table)

@@ -52,6 +52,7 @@ class Result:
         bundle: that was judged.
         state: after the last judged list.
         since, until: unix seconds of the first and the last list.
+        references: the ranker beside its floor and its reference, where asked for.
     """
 
     judged: Judged
@@ -63,6 +64,7 @@ class Result:
     since: float
     until: float
     lists: dict[str, Any] = field(default_factory=dict)
+    references: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def tables(self) -> dict[str, Table]:
@@ -75,12 +77,13 @@ class Result:
 
     @cached_property
     def _values(self) -> dict[str, Any]:
-        contract = {
+        contract: dict[str, Any] = {
             "rankings": {name: self._row(table) for name, table in self.tables.items()},
             "against_best_single": self._against_best() if self.tables else {},
             "lists": self.lists,
             "slices": cut(self.judged, self.best_single, self.seed) if self.tables else {},
             "notes": self.notes,
+            **({"references": self.references} if self.references else {}),
         }
         return with_report(self, contract)
 
@@ -137,17 +140,16 @@ def evaluate(
         DataError: nothing to judge.
     """
     exposures = sorted(read_exposures(data), key=lambda exposure: (exposure.ts, exposure.request_id))
-    wanted = _within(exposures, span)
+    wanted = within(exposures, span)
     if not wanted and not list_reads:
         raise DataError(f"{data} holds no exposure in the judged time; nothing can be judged")
-    log = read_event_log(data)
-    state = read_state(bundle)
-    clicks = labels_of(data, state.config.clicklog)
     articles = {article.article_id: article for article in read_articles(data)}
-    _add_articles(state, list(articles.values()), models, say)
+    log, known = read_event_log(data), list(articles.values())
+    state = opened_state(bundle, known, models, say)
+    clicks = labels_of(data, state.config.clicklog)
     lists: dict[str, Any] = {}
     if list_reads:
-        add = partial(_add_articles, articles=list(articles.values()), models=models, say=say)
+        add = partial(_add_articles, articles=known, models=models, say=say)
         asked = Asked.within(span, list_reads, seed)
         lists = judge_lists(bundle, add, log, exposures, asked, say)
     judge = Judge(state, log, exposures, bundle, articles, clicks, seed)
@@ -167,7 +169,17 @@ def evaluate(
     return Result(judged, best, _told(judged), seed, bundle, state, since, until, lists)
 
 
-def _within(exposures: Sequence[Exposure], span: tuple[datetime | None, datetime | None]) -> list[Exposure]:
+def opened_state(
+    bundle: Bundle, articles: Sequence[Article], models: Path, say: Callable[[str], None]
+) -> State:
+    """The state of a bundle, with every article of the data."""
+    state = read_state(bundle)
+    _add_articles(state, articles, models, say)
+    return state
+
+
+def within(exposures: Sequence[Exposure], span: tuple[datetime | None, datetime | None]) -> list[Exposure]:
+    """The exposures with span[0] <= ts < span[1]."""
     since, until = span
     return [
         exposure
