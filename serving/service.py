@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
@@ -21,7 +20,9 @@ from recsys.snapshot import find_article, read_state
 from recsys.state import State
 from recsys.store import Store, open_store
 from serving.clock import Clock
+from serving.feature_log import FeatureLog, folder_of
 from serving.ingest import Committed, GroupCommitter
+from serving.served import Served
 from serving.settings import Settings
 from serving.telemetry import Telemetry
 
@@ -29,27 +30,6 @@ log = logging.getLogger("recsys.serving")
 _POLL_SECONDS = 0.25
 _TAIL = 20_000
 _MAX_EXPOSURES = 20_000
-
-
-@dataclass
-class Served:
-    """One bundle in service; a request holds one reference from start to end.
-
-    Attributes:
-        bundle, state, funnel: never exchanged; the state lives on with the store.
-        event_seq, article_seq: how far the state has followed the store.
-    """
-
-    bundle: Bundle
-    state: State
-    funnel: Funnel
-    event_seq: int
-    article_seq: int
-
-    @property
-    def version(self) -> str:
-        """Version of the bundle."""
-        return self.bundle.version
 
 
 class Service:
@@ -67,6 +47,7 @@ class Service:
         self.served: Served
         self.committer: GroupCommitter
         self.embedder: OnnxEmbedder | None = None
+        self.features = FeatureLog(folder_of(settings.store), self.telemetry)
         self.rules = EditorRules.of(*self.store.get_rules())
         self.ready = False
         self._data_version = -1
@@ -286,6 +267,7 @@ class Service:
             await asyncio.to_thread(self._write_exposures)
 
     def _write_exposures(self) -> None:
+        self.features.write(self.clock.now())
         batch, self._exposures = self._exposures, []
         if not batch:
             return

@@ -15,7 +15,7 @@ LAYERS = (
     {"errors"},
     {"text", "lexical"},
     {"schemas"},
-    {"candidates", "config", "store", "bundle"},
+    {"candidates", "logged", "config", "store", "bundle"},
     {
         "counters",
         "distinct",

@@ -17,6 +17,7 @@ from recsys.config.learning import (
 )
 from recsys.config.section import Section
 from recsys.config.selection import GateConfig, TuneConfig
+from recsys.config.serving import ServingConfig
 from recsys.config.signals import (
     AgeCurveConfig,
     CovisitationConfig,
@@ -49,6 +50,7 @@ class Config(Section):
     sensitivity: tuple[SensitivityRule, ...] = ()
     site: SiteConfig = SiteConfig()
     auth: AuthConfig = AuthConfig()
+    serving: ServingConfig = ServingConfig()
     train: TrainConfig = TrainConfig()
     gate: GateConfig = GateConfig()
     tune: TuneConfig = TuneConfig()
