@@ -52,7 +52,7 @@ def mean_auc(scorer: object, examples: Examples) -> float:
 
 
 def test_a_plain_preference_is_found_by_the_floor_and_the_references() -> None:
-    fitted, later = lists_of(200, 0), lists_of(200, 1)
+    fitted, later = lists_of(120, 0), lists_of(120, 1)
     for name, scorer in fit_references(fitted, 0).items():
         assert mean_auc(scorer, later) > 0.75, name
 
