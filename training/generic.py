@@ -136,7 +136,7 @@ def _is_row(value: Any) -> bool:
 
 
 def _title(path: Path) -> str:
-    return ": ".join(str(step).replace("_", " ") for step in path[1:]) or "all"
+    return ": ".join(str(step).replace("_", " ") for step in path[1:] or path)
 
 
 def number(value: Any, sign: bool = False) -> str:

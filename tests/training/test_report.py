@@ -236,6 +236,17 @@ def test_without_a_judged_list_the_rest_is_told(bare: dict[str, Any]) -> None:
     assert (["lists", "next_article", "related", "models", "funnel", "hr@20"], "0.5000") in page.cells
 
 
+def test_a_log_without_served_lists_has_a_report_too(newsroom: Newsroom, tmp_path: Path) -> None:
+    for table in newsroom.data.iterdir():
+        if table.name.startswith(("articles", "events")):
+            (tmp_path / table.name).symlink_to(table)
+    since = newsroom.now - timedelta(hours=6)
+    result = evaluate(newsroom.bundle, tmp_path, newsroom.models, span=(since, None), list_reads=50)
+    assert result.as_dict()["rankings"] == {}
+    page = Page(result.as_html())
+    assert any(path[:2] == ["lists", "next_article"] for path, _ in page.cells)
+
+
 def test_whatever_stands_under_lists_and_references_is_shown(bare: dict[str, Any]) -> None:
     more = bare
     more["references"] = [
