@@ -6,24 +6,34 @@ import numpy as np
 
 from recsys import features
 from recsys.candidates import Candidates, Floats, Rows
-from recsys.config import SurfaceConfig, Weights
+from recsys.config import SurfaceConfig
 from recsys.counters import HOUR
 from recsys.features import Moment
+from recsys.recipes import Recipe
 from recsys.state import State
 
-_Part = Callable[[State, Rows, Moment, SurfaceConfig], Floats]
+_Part = Callable[[State, Rows, Moment, float], Floats]
 
 _PARTS: dict[str, _Part] = {
-    "similarity": lambda s, rows, m, c: features.similarity(s, rows, m.context),
-    "interests": lambda s, rows, m, c: features.interests(s, rows, m.reader),
-    "covisited": lambda s, rows, m, c: features.covisited(s, rows, m.context, m.reader),
-    "section": lambda s, rows, m, c: features.section_match(s, rows, m.context, m.reader),
-    "popularity": lambda s, rows, m, c: features.popularity(s, rows, m.count_at, c.half_life_hours),
-    "ctr": lambda s, rows, m, c: features.click_rate(s, rows, m.count_at),
-    "engagement": lambda s, rows, m, c: features.engagement(s, rows, m.count_at),
-    "freshness": lambda s, rows, m, c: features.freshness(s, rows, m.now),
-    "priority": lambda s, rows, m, c: features.priority(s, rows),
+    "similarity": lambda s, rows, m, h: features.similarity(s, rows, m.context),
+    "interests": lambda s, rows, m, h: features.interests(s, rows, m.reader),
+    "covisited": lambda s, rows, m, h: features.covisited(s, rows, m.context, m.reader),
+    "section": lambda s, rows, m, h: features.section_match(s, rows, m.context, m.reader),
+    "popularity": lambda s, rows, m, h: features.popularity(s, rows, m.count_at, h),
+    "ctr": lambda s, rows, m, h: features.click_rate(s, rows, m.count_at),
+    "engagement": lambda s, rows, m, h: features.engagement(s, rows, m.count_at),
+    "freshness": lambda s, rows, m, h: features.freshness(s, rows, m.now),
+    "newness": lambda s, rows, m, h: features.newness(s, rows, m.now),
+    "priority": lambda s, rows, m, h: features.priority(s, rows),
 }
+
+
+def recipe_of(state: State, config: SurfaceConfig, surface: str) -> Recipe:
+    """The weights in force: learned from what readers open next, else those of the configuration."""
+    learned = state.learned.recipes.get(surface)
+    if learned is None or config.blending == "weights":
+        return Recipe.configured(config)
+    return learned.under(config, surface)
 
 
 def blend(
@@ -44,8 +54,10 @@ def blend(
         published = state.catalog.published[candidates.rows]
         return candidates.with_parts(features.recency(published, moment.now)[:, None], ("recency",))
     rows = candidates.rows
-    weighted = [name for name in _PARTS if getattr(config.weights, name)]
-    columns, names = weigh(raw_parts(state, rows, moment, config, weighted), config)
+    recipe = recipe_of(state, config, surface)
+    weighted = [name for name in _PARTS if recipe.weights.get(name)]
+    raw = raw_parts(state, rows, moment, recipe.half_life_hours, weighted)
+    columns, names = weigh(raw, recipe, config.min_similarity)
     _add_age_limit(columns, names, state, rows, moment, config)
     if not columns:
         return candidates.with_parts(np.zeros((len(rows), 1)), ("constant",))
@@ -53,25 +65,26 @@ def blend(
 
 
 def raw_parts(
-    state: State, rows: Rows, moment: Moment, config: SurfaceConfig, names: Iterable[str] = tuple(_PARTS)
+    state: State, rows: Rows, moment: Moment, half_life_hours: float, names: Iterable[str] = tuple(_PARTS)
 ) -> dict[str, Floats]:
     """Features of the blend before their weights, (n,) each; one that is missing is 0.
 
     They do not depend on the weights, so whoever tries many weights computes them once.
     """
-    return {name: np.nan_to_num(_PARTS[name](state, rows, moment, config)) for name in names}
+    return {name: np.nan_to_num(_PARTS[name](state, rows, moment, half_life_hours)) for name in names}
 
 
-def weigh(raw: Mapping[str, Floats], config: SurfaceConfig) -> tuple[list[Floats], list[str]]:
+def weigh(raw: Mapping[str, Floats], recipe: Recipe, floor: float) -> tuple[list[Floats], list[str]]:
     """Weighted parts and their names, with what being off the topic costs.
 
     Args:
         raw: from ``raw_parts``, at least those with a weight.
-        config: weights of the surface.
+        recipe: the weights.
+        floor: similarity below which an article is off the topic.
     """
-    names = [name for name in raw if getattr(config.weights, name)]
-    columns = [getattr(config.weights, name) * raw[name] for name in names]
-    _add_off_topic(columns, names, config.weights, config.min_similarity)
+    names = [name for name in raw if recipe.weights.get(name)]
+    columns = [recipe.weights[name] * raw[name] for name in names]
+    _add_off_topic(columns, names, recipe.weights, floor)
     return columns, names
 
 
@@ -102,16 +115,41 @@ def rank(
     return blended.with_parts(np.hstack((blended.parts, curves)), (*blended.names, *ranker.names))
 
 
-def _add_off_topic(columns: list[Floats], names: list[str], weights: Weights, floor: float) -> None:
+def topic_first(state: State, candidates: Candidates, config: SurfaceConfig, surface: str) -> Candidates:
+    """The candidates with the first places of a learned list kept for those on the topic.
+
+    What readers open next is often off the topic. So the ``topical_places`` best by the weights of the
+    configuration lead the list, as a part of their scores; what readers open next follows them.
+    """
+    recipe = recipe_of(state, config, surface)
+    if not (recipe.learned and config.topical_places and "similarity" in candidates.names):
+        return candidates
+    place = {name: k for k, name in enumerate(candidates.names)}
+    if not candidates.parts[:, place["similarity"]].any():
+        return candidates
+    factors = np.zeros(len(candidates.names))
+    for name, weight in Recipe.configured(config).weights.items():
+        if name in place and name in recipe.weights:
+            factors[place[name]] = weight / recipe.weights[name]
+    content = candidates.parts @ factors
+    best = np.argsort(-content, kind="stable")[: config.topical_places]
+    lead = np.zeros(len(candidates))
+    lead[best] = candidates.scores.max() + content[best] - content[best].min() - candidates.scores[best]
+    return candidates.plus_part("topic", np.maximum(lead, 0.0))
+
+
+def _add_off_topic(
+    columns: list[Floats], names: list[str], weights: Mapping[str, float], floor: float
+) -> None:
     """Below a similarity an article is off the topic, unless readers often open the two together."""
-    if not weights.off_topic or "similarity" not in names:
+    if not weights.get("off_topic") or "similarity" not in names:
         return
-    similarity = columns[names.index("similarity")] / weights.similarity
+    similarity = columns[names.index("similarity")] / weights["similarity"]
     if similarity.any():
         off = similarity < floor
         if "covisited" in names:
-            off &= columns[names.index("covisited")] < 0.5 * weights.covisited
-        columns.append(np.asarray(weights.off_topic * off, dtype=np.float64))
+            off &= columns[names.index("covisited")] < 0.5 * weights["covisited"]
+        columns.append(np.asarray(weights["off_topic"] * off, dtype=np.float64))
         names.append("off_topic")
 
 

@@ -222,6 +222,12 @@ class Catalog:
         codes = {"section": self.section[: len(self)], "subsection": self.subsection[: len(self)]}
         return codes, {"section": len(self.sections.names), "subsection": len(self.subsections.names)}
 
+    def undated(self) -> "Catalog":
+        """The same articles with unknown times of publication and no expiry."""
+        columns, names = self.state()
+        nothing = {"published": np.full(len(self), np.nan), "expires": np.full(len(self), np.inf)}
+        return Catalog.restore(columns | nothing, names, self._url_template)
+
     def newest(self) -> NDArray[np.int32]:
         """Servable rows by publication, newest first, unknown last; ties by id."""
         return self._cached_orders()[0]

@@ -70,4 +70,4 @@ COUNTED: dict[str, Counted] = {
     "rise": rise,
 }
 
-COUNTED_NEUTRAL = {"rise": 0.0}
+COUNTED_NEUTRAL = {name: 0.0 for name in COUNTED if name == "rise" or "section_openings" in name}

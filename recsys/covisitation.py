@@ -1,9 +1,12 @@
-"""Which articles are read by the same readers, near each other in time.
+"""Which articles are read by the same readers, near each other in time: learned from a log, kept live.
 
 A pair of openings counts by how close the two are in the reader's order; the article that was read
-later counts fully, the earlier one by ``backward``. Counts become a similarity by dividing by the
-articles' own masses, with a shrinkage that keeps pairs seen once from the top (the item-to-item
-scheme of Linden, Smith, York, IEEE Internet Computing 2003, with the shrinkage of Koren, KDD 2008).
+later counts fully, the earlier one by ``backward``. Counts decay forward in time. A count becomes a
+similarity by dividing by the article's own mass, with a shrinkage that keeps pairs seen once from
+the top (the item-to-item scheme of Linden, Smith, York, IEEE Internet Computing 2003, with the
+shrinkage of Koren, KDD 2008). A second step from the best neighbours to theirs reaches articles
+that few readers opened together: a random walk on the graph of pairs (Cooper, Lee, Radinsky, Siantos,
+"Random Walks in Recommender Systems", WWW 2014).
 """
 
 from dataclasses import dataclass
@@ -14,6 +17,8 @@ from numpy.typing import NDArray
 from recsys.config import CovisitationConfig
 
 _AT_ONCE = 500_000
+_DAY = 86_400.0
+_MAX_EXPONENT = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +28,14 @@ class Trails:
     Attributes:
         rows: (m,) int32 articles, within a visit oldest first and each once.
         visits: (m,) rising numbers; equal ones belong together.
-        weights: (m,) what an opening counts, for instance by its age.
+        weights: (m,) what an opening counts, by its age at ``latest``.
+        latest: unix seconds of the latest opening.
     """
 
     rows: NDArray[np.int32]
     visits: NDArray[np.int64]
     weights: NDArray[np.float64]
+    latest: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +56,20 @@ class Covisitation:
     """For each article the articles that its readers also read.
 
     Attributes:
-        rows_: (n, k) int32 articles, best first, -1 where there are fewer.
-        similarities_: (n, k) float32, 0 and above.
+        rows_: (n, k) int32 articles in no order, -1 where there are fewer.
+        together_: (n, k) float32 weights of the pairs at ``landmark_``.
+        masses_: (n,) weights of the openings at ``landmark_``.
+        landmark_, latest_: unix seconds that weights are relative to; of the latest opening.
     """
 
     def __init__(self, config: CovisitationConfig) -> None:
         self.config = config
         self.rows_ = np.full((0, config.neighbours), -1, dtype=np.int32)
-        self.similarities_ = np.zeros((0, config.neighbours), dtype=np.float32)
+        self.together_ = np.zeros((0, config.neighbours), dtype=np.float32)
+        self.masses_ = np.zeros(0)
+        self.landmark_ = self.latest_ = 0.0
+        self._version = 0
+        self._answered: tuple[tuple[bytes, int, int], NDArray[np.float64]] | None = None
 
     def fit(self, trails: Trails, size: int) -> "Covisitation":
         """Count pairs and keep each article's best.
@@ -77,10 +90,12 @@ class Covisitation:
 
     def fit_sums(self, sums: PairSums, trails: Trails, size: int) -> "Covisitation":
         """Keep each article's best of pairs that were counted elsewhere."""
-        masses = np.bincount(trails.rows, trails.weights, minlength=size).astype(np.float64)
-        similarities = self._similarity(sums.together, masses[sums.left], masses[sums.right])
-        self.rows_, self.similarities_ = _best(
-            sums.left, sums.right, similarities, size, self.config.neighbours
+        self.masses_ = np.bincount(trails.rows, trails.weights, minlength=size).astype(np.float64)
+        self.landmark_ = self.latest_ = trails.latest
+        self._version += 1
+        similarities = self._similarity(sums.together, self.masses_[sums.left], self.masses_[sums.right])
+        self.rows_, self.together_ = _best(
+            sums.left, sums.right, similarities, sums.together, (size, self.config.neighbours)
         )
         return self
 
@@ -94,35 +109,152 @@ class Covisitation:
         table.add(earlier, later, weight)
         table.add(later, earlier, self.config.backward * weight)
 
+    def opened(self, before: NDArray[np.int32], row: int, ts: float) -> None:
+        """Count one more opening.
+
+        Args:
+            before: (p,) what the reader opened before in this visit, most recent first, without ``row``.
+            row: the article opened now.
+            ts: unix seconds.
+        """
+        self._make_room(max(row, int(before.max(initial=-1))) + 1)
+        self._version += 1
+        self.latest_ = max(self.latest_, ts)
+        weight = self._weight_at(ts)
+        self.masses_[row] += weight
+        before = before[: self.config.reach]
+        if len(before) == 0:
+            return
+        weights = weight / np.arange(1.0, len(before) + 1.0) ** self.config.closeness
+        self._lead_on(before, row, weights)
+        self._lead_back(row, before, self.config.backward * weights)
+
+    def _weight_at(self, ts: float) -> float:
+        """What an opening at ``ts`` weighs; moves the landmark long before weights grow too large."""
+        half_life = self.config.half_life_days * _DAY
+        if len(self.rows_) and not self.masses_.any():
+            self.landmark_ = ts
+        exponent = (ts - self.landmark_) / half_life
+        if exponent > _MAX_EXPONENT:
+            steps = np.floor(exponent)
+            self.together_ *= np.float32(np.exp2(-steps))
+            self.masses_ *= np.exp2(-steps)
+            self.landmark_ += float(steps * half_life)
+            exponent -= steps
+        return float(np.exp2(max(exponent, -_MAX_EXPONENT)))
+
+    def _lead_on(self, earlier: NDArray[np.int32], row: int, weights: NDArray[np.float64]) -> None:
+        """Add pairs from several articles to one; a new pair takes the place of the weakest."""
+        hit = self.rows_[earlier] == row
+        known = hit.any(axis=1)
+        place = np.where(known, hit.argmax(axis=1), self.together_[earlier].argmin(axis=1))
+        had = self.together_[earlier, place]
+        wins = known | (weights >= had)
+        earlier, place = earlier[wins], place[wins]
+        self.rows_[earlier, place] = row
+        self.together_[earlier, place] = np.where(known, had + weights, weights)[wins]
+
+    def _lead_back(self, row: int, others: NDArray[np.int32], weights: NDArray[np.float64]) -> None:
+        """Add pairs from one article to several; new pairs take the places of the weakest."""
+        linked, together = self.rows_[row], self.together_[row]
+        hit = linked == others[:, None]
+        known = hit.any(axis=1)
+        together[hit[known].argmax(axis=1)] += weights[known].astype(np.float32)
+        fresh = np.flatnonzero(~known)[: len(linked)]
+        if len(fresh):
+            weakest = np.argpartition(together, len(fresh) - 1)[: len(fresh)]
+            wins = weights[fresh] >= together[weakest]
+            linked[weakest[wins]] = others[fresh[wins]]
+            together[weakest[wins]] = weights[fresh[wins]]
+
+    def _make_room(self, size: int) -> None:
+        if size <= len(self.rows_):
+            return
+        more = max(size, int(1.2 * len(self.rows_)) + 16) - len(self.rows_)
+        width = self.rows_.shape[1]
+        self.rows_ = np.vstack((self.rows_, np.full((more, width), -1, np.int32)))
+        self.together_ = np.vstack((self.together_, np.zeros((more, width), np.float32)))
+        self.masses_ = np.concatenate((self.masses_, np.zeros(more)))
+
     def _similarity(
         self, together: NDArray[np.float64], own: NDArray[np.float64], other: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         balance = self.config.popularity_balance
-        shrunk = together * together / (together + self.config.shrinkage)
-        return np.asarray(shrunk / (own ** (1.0 - balance) * (other + 1.0) ** balance))
+        shrunk = together * together / (together + self.config.shrinkage + 1e-12)
+        if balance:
+            return np.asarray(shrunk / ((own + 1.0) ** (1.0 - balance) * (other + 1.0) ** balance))
+        return np.asarray(shrunk / (own + 1.0))
 
-    def of(self, row: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    def _links(self, rows: NDArray[np.integer]) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        """(r, k) neighbours of rows, -1 for none, and their similarities, as of the latest opening."""
+        others = self.rows_[rows]
+        now = float(np.exp2((self.landmark_ - self.latest_) / (self.config.half_life_days * _DAY)))
+        own = self.masses_[rows][:, None] * now
+        # the other articles' masses are only looked up where they count
+        other = self.masses_[others] * now if self.config.popularity_balance else own
+        return others, self._similarity(self.together_[rows] * now, own, other)
+
+    def of(self, row: int) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """Articles read with one article and how much, best first."""
         if row >= len(self.rows_):
-            return self.rows_[:0, 0], self.similarities_[:0, 0]
-        found = self.rows_[row] >= 0
-        return self.rows_[row][found], self.similarities_[row][found]
+            return self.rows_[:0, 0], self.masses_[:0]
+        others, similarities = (found[0] for found in self._links(np.array([row])))
+        order = np.lexsort((others, -similarities))
+        order = order[(others >= 0)[order]]
+        return others[order], similarities[order]
 
     def scores(self, past: NDArray[np.int32], size: int) -> NDArray[np.float64]:
         """(size,) sums of similarity to what was read, (k,) most recent first, recent ones counting more."""
-        total = np.zeros(size)
-        for place, row in enumerate(past[: self.config.past].tolist()):
-            rows, similarities = self.of(row)
-            total[rows] += similarities * self.config.recency**place
-        return total
+        past = past[: self.config.past]
+        weights = self.config.recency ** np.arange(len(past))
+        inside = past < len(self.rows_)
+        return self._step(past[inside], np.asarray(weights[inside], dtype=np.float64), size)
+
+    def reached(self, past: NDArray[np.int32], size: int) -> NDArray[np.float64]:
+        """(size,) ``scores`` and, ``walk`` times, what the best of them lead on to.
+
+        The answer to the last question is kept: candidates are found by it and then scored by it.
+        """
+        key = (past.tobytes(), size, self._version)
+        if self._answered is None or self._answered[0] != key:
+            self._answered = (key, self._reach(past, size))
+        return self._answered[1]
+
+    def _reach(self, past: NDArray[np.int32], size: int) -> NDArray[np.float64]:
+        first = self.scores(past, size)
+        best = np.flatnonzero(first[: len(self.rows_)])
+        if not self.config.walk or len(best) == 0:
+            return first
+        if len(best) > self.config.walk_width:
+            best = best[np.argpartition(-first[best], self.config.walk_width - 1)[: self.config.walk_width]]
+        return np.asarray(first + self.config.walk * self._step(best, first[best], size))
+
+    def _step(
+        self, rows: NDArray[np.integer], weights: NDArray[np.float64], size: int
+    ) -> NDArray[np.float64]:
+        if len(rows) == 0:
+            return np.zeros(size)
+        others, similarities = self._links(rows)
+        values = np.where(others >= 0, similarities * weights[:, None], 0.0)
+        found = np.bincount(np.maximum(others, 0).ravel(), values.ravel(), minlength=size)
+        return np.asarray(found[:size], dtype=np.float64)
 
     def state(self) -> dict[str, NDArray[np.generic]]:
         """Arrays for the bundle."""
-        return {"rows": self.rows_, "similarities": self.similarities_}
+        times = np.array([self.landmark_, self.latest_])
+        return {"rows": self.rows_, "together": self.together_, "masses": self.masses_, "times": times}
 
-    def restore(self, rows: NDArray[np.int32], similarities: NDArray[np.float32]) -> None:
-        """Take over what ``state`` gave."""
-        self.rows_, self.similarities_ = rows, similarities
+    def restore(
+        self,
+        rows: NDArray[np.int32],
+        together: NDArray[np.float32],
+        masses: NDArray[np.float64],
+        times: NDArray[np.float64],
+    ) -> None:
+        """Take over what ``state`` gave; the arrays are changed by ``opened``."""
+        self.rows_, self.together_, self.masses_ = rows, together, masses
+        self.landmark_, self.latest_ = float(times[0]), float(times[1])
+        self._version += 1
 
 
 class _Pairs:
@@ -160,16 +292,17 @@ def _best(
     left: NDArray[np.int64],
     right: NDArray[np.int64],
     similarities: NDArray[np.float64],
-    size: int,
-    keep: int,
+    together: NDArray[np.float64],
+    shape: tuple[int, int],
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    rows = np.full((size, keep), -1, dtype=np.int32)
-    values = np.zeros((size, keep), dtype=np.float32)
+    size, keep = shape
+    rows = np.full(shape, -1, dtype=np.int32)
+    values = np.zeros(shape, dtype=np.float32)
     order = np.lexsort((right, -similarities, left))
-    left, right, similarities = left[order], right[order], similarities[order]
+    left, right, together = left[order], right[order], together[order]
     starts = np.searchsorted(left, np.arange(size))
     place = np.arange(len(left)) - starts[left] if len(left) else np.zeros(0, np.int64)
     inside = place < keep
     rows[left[inside], place[inside]] = right[inside]
-    values[left[inside], place[inside]] = similarities[inside]
+    values[left[inside], place[inside]] = together[inside]
     return rows, values

@@ -6,7 +6,7 @@ Every feature is a (n,) float64 array; NaN means it cannot be computed for that 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,12 +61,10 @@ class Moment:
 
 
 def similarity(state: State, rows: Rows, context: int | None) -> Floats:
-    """Cosine with the context article, -1 to 1."""
-    if context is None or not state.index.has[context]:
+    """Cosine with the context article, -1 to 1; by TF-IDF where the embedding model does not read both."""
+    if context is None:
         return np.full(len(rows), np.nan)
-    query = state.index.take(np.array([context]))[0]
-    cosines = (state.index.take(rows) @ query).astype(np.float64)
-    return np.where(state.index.has[rows], cosines, np.nan)
+    return state.index.similarities(rows, np.array([context]))[:, 0].astype(np.float64)
 
 
 def interests(state: State, rows: Rows, reader: Reader | None) -> Floats:
@@ -78,17 +76,28 @@ def interests(state: State, rows: Rows, reader: Reader | None) -> Floats:
     past = _embedded(state, reader)
     if len(past) == 0:
         return np.full(len(rows), np.nan)
-    opened = state.index.take(past)
-    near = _soft_mean(state.index.take(rows) @ opened.T, state.config.profile.softness)
-    usual = float((opened @ state.index.centre).mean())
-    return np.where(state.index.has[rows], near - usual, np.nan)
+    near = _soft_mean(state.index.similarities(rows, past), state.config.profile.softness)
+    # what is not embedded is compared by words, which are usually not alike at all
+    embedded = past[state.index.has[past]]
+    usual = float((state.index.take(embedded) @ state.index.centre).mean()) if len(embedded) else 0.0
+    return np.asarray(near - np.where(state.index.has[rows], usual, 0.0))
 
 
 def _embedded(state: State, reader: Reader | None) -> Rows:
     """The reader's openings that have a vector, newest first."""
     if reader is None:
         return np.zeros(0, np.int32)
-    return np.asarray(reader.rows[state.index.has[reader.rows]], dtype=np.int32)
+    return np.asarray(reader.rows[state.index.placed(reader.rows)], dtype=np.int32)
+
+
+def _mean(values: NDArray[Any]) -> NDArray[Any]:
+    """(n,) mean of each row over what is not missing; NaN where all is."""
+    missing = np.isnan(values)
+    if not missing.any():
+        return np.asarray(values.mean(axis=1))
+    counted = (~missing).sum(axis=1)
+    sums = np.where(missing, 0, values).sum(axis=1)
+    return np.asarray(np.where(counted, sums / np.maximum(counted, 1), np.nan), dtype=values.dtype)
 
 
 def section_match(state: State, rows: Rows, context: int | None, reader: Reader | None) -> Floats:
@@ -146,15 +155,12 @@ class _View:
 
     @cached_property
     def cosines(self) -> NDArray[np.float32]:
-        """(n, k) with each embedded opening, newest first."""
-        past = _embedded(self.state, self.moment.reader)
-        return np.asarray(self.state.index.take(self.rows) @ self.state.index.take(past).T)
+        """(n, k) with each embedded opening, newest first; NaN where they cannot be compared."""
+        return self.state.index.similarities(self.rows, _embedded(self.state, self.moment.reader))
 
     def of_cosines(self, summary: Callable[[NDArray[np.float32]], Floats]) -> Floats:
-        """A summary of the cosines, NaN where either side has no vector."""
-        if self.cosines.shape[1] == 0:
-            return self.nothing
-        return np.where(self.state.index.has[self.rows], summary(self.cosines), np.nan)
+        """A summary of the cosines, NaN where none is known."""
+        return summary(self.cosines) if self.cosines.shape[1] else self.nothing
 
     def groups(self, level: str) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """Codes of what was read and of the candidates."""
@@ -199,13 +205,18 @@ def _log_lift(rates: Floats, usual: Floats | float) -> Floats:
 def _soft_mean(cosines: NDArray[np.float32], softness: float) -> Floats:
     """Between mean (0) and maximum (infinity): log of the mean of exp(softness x), over softness."""
     if softness == 0.0:
-        return np.asarray(cosines.mean(axis=1, dtype=np.float64))
-    return np.asarray(np.log(np.exp(softness * cosines.astype(np.float64)).mean(axis=1)) / softness)
+        return _mean(cosines.astype(np.float64))
+    return np.asarray(np.log(_mean(np.exp(softness * cosines.astype(np.float64)))) / softness)
 
 
 def _recency_mean(cosines: NDArray[np.float32], half_life_reads: float) -> Floats:
     weights = np.exp2(-np.arange(cosines.shape[1]) / half_life_reads)
-    return np.asarray(cosines.astype(np.float64) @ weights / weights.sum())
+    missing = np.isnan(cosines)
+    if not missing.any():
+        return np.asarray(cosines.astype(np.float64) @ weights / weights.sum())
+    counted = ~missing @ weights
+    sums = np.where(missing, 0.0, cosines).astype(np.float64) @ weights
+    return np.where(counted > 0, sums / np.where(counted > 0, counted, 1.0), np.nan)
 
 
 def _share(view: _View, level: str) -> Floats:
@@ -264,7 +275,7 @@ def covisited(state: State, rows: Rows, context: int | None, reader: Reader | No
     learned = state.learned.covisitation
     if len(past) == 0 or len(learned.rows_) == 0:
         return np.full(len(rows), np.nan)
-    found = learned.scores(past, len(state.catalog))[rows]
+    found = learned.reached(past, len(state.catalog))[rows]
     return np.asarray(found / (found + learned.config.half_at))
 
 
@@ -301,6 +312,17 @@ def freshness(state: State, rows: Rows, now: float) -> Floats:
     if curve.learned and state.learned.age:
         return state.learned.age.appeal(hours, state.catalog.section[rows], curve.unknown)
     return age_appeal(curve, hours)
+
+
+def newness(state: State, rows: Rows, now: float) -> Floats:
+    """1 for an article of this hour falling to 0 at a year, linear in log(1 + hours), 0 to 1.
+
+    Steeper among the first hours than the age curve, as choices among a whole catalogue are; an
+    unknown age has the age curve's neutral value.
+    """
+    hours = np.maximum((now - state.catalog.published[rows]) / HOUR, 0.0)
+    found = 1.0 - np.log1p(hours) / np.log1p(24.0 * 365.0)
+    return np.where(np.isnan(hours), state.config.age_curve.unknown, np.maximum(found, 0.0))
 
 
 def age_appeal(curve: AgeCurveConfig, hours: Floats) -> Floats:

@@ -11,6 +11,7 @@ import numpy as np
 from recsys.candidates import Floats
 
 FORMS = (".rank", ".gap")
+_DECIMALS = 9
 
 
 def names_of(names: Iterable[str]) -> tuple[str, ...]:
@@ -38,7 +39,9 @@ def form_of(name: str, raw: Mapping[str, Floats], neutral: Mapping[str, float]) 
     values = raw[base]
     if name == base:
         return values
-    said = np.where(values == neutral.get(base, np.nan), np.nan, values)
+    # rounded, so that a rounding error decides neither a tie nor whether something is known
+    rounded = np.round(values, _DECIMALS)
+    said = np.where(rounded == neutral.get(base, np.nan), np.nan, rounded)
     return rank(said) if name.endswith(".rank") else gap(said)
 
 

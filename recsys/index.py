@@ -1,13 +1,17 @@
 """Exact vector search by blocked matrix products, and precomputed neighbours.
 
 Vectors live by catalogue row: a memory-mapped base from the bundle and a growing tail of new
-articles. Rows without a vector are all zero and never found.
+articles. Rows without a vector are all zero and never found. Articles that the embedding model does
+not read have TF-IDF vectors beside it; what asks how alike two rows are need not know which is used.
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from recsys.lexical_index import LexicalIndex
 
 Vectors = NDArray[np.float32]
 _BLOCK = 2048
@@ -37,10 +41,15 @@ class ExactIndex:
 
     Args:
         base: (n, d) float32 unit rows, possibly memory-mapped read-only; zero rows have no vector.
+        lexical: TF-IDF vectors of rows that have none here.
+
+    Attributes:
+        has: which rows have a vector of the embedding model.
     """
 
-    def __init__(self, base: Vectors) -> None:
+    def __init__(self, base: Vectors, lexical: LexicalIndex | None = None) -> None:
         self._base = base
+        self.lexical = lexical or LexicalIndex()
         self.dimensions = base.shape[1]
         self.has = np.zeros(len(base), dtype=bool)
         self._sum = np.zeros(self.dimensions)
@@ -123,13 +132,46 @@ class ExactIndex:
             n: how many at most.
             allowed: (len,) filter, applied before the cut.
         """
-        scores = self.cosines(query)
-        mask = self.has[: self._size]
-        if allowed is not None:
-            mask = mask & allowed[: self._size]
-        rows = np.flatnonzero(mask)
-        best = _best(scores[rows], n)
-        return rows[best].astype(np.int32), scores[rows[best]]
+        return _found(self.cosines(query), self.has[: self._size], n, allowed)
+
+    def placed(self, rows: NDArray[np.integer]) -> NDArray[np.bool_]:
+        """(n,) which rows can be compared with anything."""
+        found = np.asarray(self.has[rows])
+        return found | (self.lexical.language(rows) >= 0) if len(self.lexical) else found
+
+    def similarities(self, rows: NDArray[np.integer], others: NDArray[np.integer]) -> Vectors:
+        """(n, k) how alike rows are, 1 at most; NaN where their vectors are of two kinds, or missing."""
+        found = self.take(rows) @ self.take(others).T
+        mine, theirs = self.has[rows], self.has[others]
+        if mine.all() and theirs.all():
+            return np.asarray(found)
+        found[~mine], found[:, ~theirs] = np.nan, np.nan
+        if len(self.lexical):
+            found = np.where(np.isnan(found), self.lexical.between(rows, others), found)
+        return np.asarray(found)
+
+    def against_all(self, row: int) -> tuple[Vectors, NDArray[np.bool_]]:
+        """(n,) how alike a row is with every row, and which rows can be compared with it at all."""
+        if not self.has[row]:
+            return self.lexical.against_all(row, self._size)
+        return self.cosines(self.take(np.array([row]))[0]), self.has[: self._size]
+
+    def nearest(
+        self, row: int, n: int, allowed: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """The ``n`` nearest rows of a placed row, the filter applied before the cut; itself among them."""
+        scores, comparable = self.against_all(row)
+        return _found(scores, comparable, n, allowed)
+
+
+def _found(
+    scores: NDArray[np.float32], mask: NDArray[np.bool_], n: int, allowed: NDArray[np.bool_] | None
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    if allowed is not None:
+        mask = mask & allowed[: len(mask)]
+    rows = np.flatnonzero(mask)
+    best = _best(scores[rows], n)
+    return rows[best].astype(np.int32), scores[rows[best]]
 
 
 def _best(scores: NDArray[np.float32], n: int) -> NDArray[np.intp]:
@@ -210,6 +252,25 @@ class Neighbours:
         n = len(vectors)
         k = min(k, max(n - 1, 0))
         return cls(*nearest_of(np.arange(n), vectors, k, block))
+
+    def place_group(
+        self, members: NDArray[np.int32], likeness: Callable[[int, int], Vectors], block: int = _BLOCK
+    ) -> None:
+        """Fill the lists of rows that are compared among themselves only.
+
+        Args:
+            members: (m,) rows.
+            likeness: (b, m) of the members from one place to another with all members.
+            block: members at a time.
+        """
+        k = min(self.rows.shape[1], len(members) - 1)
+        for start in range(0, len(members) if k > 0 else 0, block):
+            stop = min(start + block, len(members))
+            scores = likeness(start, stop)
+            scores[np.arange(stop - start), np.arange(start, stop)] = -np.inf
+            columns, values = _highest(scores, k)
+            self.rows[members[start:stop], :k] = members[columns]
+            self.cosines[members[start:stop], :k] = values
 
     def of(self, row: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Rows and cosines of the neighbours of ``row``, best first."""

@@ -17,9 +17,11 @@ from recsys.covisitation import Covisitation
 from recsys.errors import BundleError
 from recsys.examination import Examination
 from recsys.ranker import AdditiveRanker
+from recsys.recipes import Recipe
 from recsys.topics import Topics
 
 RANKERS = "rankers.json"
+RECIPES = "recipes.json"
 TOPIC_ARRAYS = ("centre", "centroids", "sizes", "lifts", "codes")
 AGE = "age.json"
 EXAMINATION = "examination.json"
@@ -33,7 +35,7 @@ class Learned:
         sections, subsections: which groups are read together.
         covisitation: which articles are read together.
         topics: groups of articles by meaning, and which of them are read together.
-        rankers: by surface.
+        rankers, recipes: by surface.
         age: appeal by age and section.
         examination: by position and surface.
     """
@@ -45,6 +47,7 @@ class Learned:
     rankers: Mapping[str, AdditiveRanker]
     age: AgeCurves = field(default_factory=AgeCurves)
     examination: Examination = field(default_factory=Examination)
+    recipes: Mapping[str, Recipe] = field(default_factory=dict)
 
     @classmethod
     def nothing(cls, config: Config) -> "Learned":
@@ -63,8 +66,9 @@ class Learned:
     def write_files(self, folder: Path) -> None:
         """What is not an array, as JSON files of the bundle."""
         rankers = {name: ranker.to_json() for name, ranker in self.rankers.items()}
-        parts = {RANKERS: rankers, AGE: self.age.to_json(), EXAMINATION: self.examination.to_json()}
-        for name, values in parts.items():
+        recipes = {name: recipe.to_json() for name, recipe in self.recipes.items()}
+        learned = {AGE: self.age.to_json(), EXAMINATION: self.examination.to_json()}
+        for name, values in {RANKERS: rankers, RECIPES: recipes, **learned}.items():
             (folder / name).write_text(json.dumps(values, indent=1), encoding="utf-8")
 
     @classmethod
@@ -81,13 +85,16 @@ class Learned:
         """
         covisitation = Covisitation(config.covisitation)
         covisitation.restore(
-            bundle.array("covisited_rows", mapped=True), bundle.array("covisited_similarities", mapped=True)
+            bundle.array("covisited_rows", mapped=True),
+            bundle.array("covisited_together", mapped=True),
+            bundle.array("covisited_masses"),
+            bundle.array("covisited_times"),
         )
         rankers = _json(bundle.path / RANKERS)
         # bundles of before these were learned lack the files
-        age, examination = (
+        age, examination, recipes = (
             _json(bundle.path / name) if name in bundle.manifest["files"] else {}
-            for name in (AGE, EXAMINATION)
+            for name in (AGE, EXAMINATION, RECIPES)
         )
         return cls(
             Affinity(bundle.array("affinity_sections")),
@@ -97,6 +104,7 @@ class Learned:
             {surface: AdditiveRanker.from_json(values, features) for surface, values in rankers.items()},
             AgeCurves.from_json(age),
             Examination.from_json(examination),
+            {surface: Recipe.from_json(values) for surface, values in recipes.items()},
         )
 
 

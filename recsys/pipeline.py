@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from recsys import page as joint
-from recsys.blending import rank
+from recsys.blending import rank, recipe_of, topic_first
 from recsys.candidates import SOURCE_BIT, Candidates, Floats, Rows, source_names
 from recsys.catalog import UNKNOWN
 from recsys.config import SurfaceConfig
@@ -246,9 +246,11 @@ class Funnel:
     def _config(self, surface: str) -> SurfaceConfig:
         return self.state.config.surfaces.of(surface)
 
+    def _half_life(self, surface: str) -> float:
+        return recipe_of(self.state, self._config(surface), surface).half_life_hours
+
     def _effective(self, surface: str, query: Query) -> tuple[str, Query, str | None]:
         """The surface whose recipe is used, and why it is not the one asked for."""
-        has_vector = self.state.index.has
         if surface == "for_you":
             if query.reader is None or len(query.reader.rows) == 0:
                 return "must_reads", query, "cold_reader"
@@ -256,7 +258,7 @@ class Funnel:
         if surface == "related":
             if query.context_unknown:
                 return surface, query, "unknown_article"
-            if query.context is not None and not has_vector[query.context]:
+            if query.context is not None and not self.state.index.placed(np.array([query.context]))[0]:
                 return surface, query, "article_not_embedded"
         return surface, query, None
 
@@ -266,7 +268,7 @@ class Funnel:
 
     def _moment(self, query: Query, surface: str) -> tuple[Moment, bool]:
         counts = self.state.popularity
-        column = counts.column(self._config(surface).half_life_hours)
+        column = counts.column(self._half_life(surface))
         highest = counts.tops[column].highest(query.now)
         stale = 0 < highest < counts.config.stale_below or (highest == 0 and counts.watermark > 0)
         count_at = counts.watermark if stale else query.now
@@ -314,9 +316,10 @@ class Funnel:
         config = self._config(used)
         if used == "popular" and (query.window_hours is not None or query.rising):
             return self._counted(query, scoring.eligible, count)
-        need = Need(used, count, config.half_life_hours)
+        need = Need(used, count, self._half_life(used))
         candidates = generate(self.state, need, scoring.eligible, moment.context, query.reader)
-        return rank(self.state, candidates, moment, config, used)
+        ranked = rank(self.state, candidates, moment, config, used)
+        return topic_first(self.state, ranked, config, used)
 
     def _counted(self, query: Query, eligible: Eligibility, need: int) -> Candidates:
         """Popular by a plain window or by increase, filled up with the newest."""

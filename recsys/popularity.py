@@ -226,8 +226,10 @@ class Popularity:
 
 def counted_by(name: str, types: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """(m,) which events the counter ``name`` counts; distinct readers are a matter of ``KINDS``."""
-    codes = {"openings": (_VIEW, _CLICK), "impressions": (_IMPRESSION,), "clicks": (_CLICK,)}
-    return np.isin(types, codes.get(name, (_READ, _SHARE, _SAVE, _COMMENT)))
+    codes = {"openings": [_VIEW, _CLICK], "impressions": [_IMPRESSION], "clicks": [_CLICK]}
+    counted = np.zeros(256, dtype=bool)
+    counted[codes.get(name, [_READ, _SHARE, _SAVE, _COMMENT])] = True
+    return counted[types]
 
 
 def counts_of(name: str, batch: EventBatch) -> NDArray[np.float64]:

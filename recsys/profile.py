@@ -74,6 +74,17 @@ class Histories:
             rows[at + 1 :], times[at + 1 :] = rows[at:-1].copy(), times[at:-1].copy()
             rows[at], times[at] = row, ts
 
+    def trail(self, key: int, ts: float, pause: float) -> NDArray[np.int32]:
+        """What a reader opened before ``ts`` without a longer pause (seconds), most recent first."""
+        slot = self._slots.get(key)
+        if slot is None:
+            return np.zeros(0, np.int32)
+        earlier = (self._ts[slot] <= ts) & (self._rows[slot] >= 0)
+        rows, times = self._rows[slot][earlier], self._ts[slot][earlier]
+        gaps = -np.diff(times, prepend=ts)
+        broken = np.flatnonzero(gaps > pause)
+        return np.asarray(rows[: broken[0]] if len(broken) else rows)
+
     def hide(self, key: int, row: int) -> None:
         """Note that a reader does not want an article."""
         self._slot(key)

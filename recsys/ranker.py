@@ -8,7 +8,7 @@ Ranking with Generalized Additive Models", WSDM 2021.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,10 @@ from numpy.typing import NDArray
 from recsys.errors import BundleError
 
 KNOTS = (-3.0, -1.5, -0.5, 0.5, 1.5, 3.0)
+# every knot lies on the edge of a cell, so that one multiplication finds the piece of a curve
+_CELLS_PER_UNIT = 2.0
+_EDGES = np.linspace(KNOTS[0], KNOTS[-1], round((KNOTS[-1] - KNOTS[0]) * _CELLS_PER_UNIT) + 1)
+_CELLS = len(_EDGES) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,26 @@ class AdditiveRanker:
     centres: NDArray[np.float64]
     scales: NDArray[np.float64]
     values: NDArray[np.float64]
+    # what follows from them: begin and slope of every piece of every curve in one table each
+    _offsets: NDArray[np.float64] = field(init=False, repr=False, compare=False)
+    _begins: NDArray[np.float64] = field(init=False, repr=False, compare=False)
+    _slopes: NDArray[np.float64] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Compile the curves to tables."""
+        at_edges = np.array([np.interp(_EDGES, KNOTS, curve) for curve in self.values])
+        at_edges = at_edges.reshape(-1, _CELLS + 1)
+        slopes = np.diff(at_edges, axis=1) * _CELLS_PER_UNIT
+        begins = at_edges[:, :-1] - slopes * _EDGES[:-1]
+        # one more cell: what stands exactly at the last knot
+        tables = (
+            np.column_stack((begins, at_edges[:, -1])),
+            np.column_stack((slopes, np.zeros(len(slopes)))),
+        )
+        for name, table in zip(("_begins", "_slopes"), tables, strict=True):
+            object.__setattr__(self, name, np.ascontiguousarray(table).ravel())
+        starts = np.arange(len(self.values)) * (_CELLS + 1.0)
+        object.__setattr__(self, "_offsets", starts - KNOTS[0] * _CELLS_PER_UNIT)
 
     @classmethod
     def of(
@@ -56,12 +80,20 @@ class AdditiveRanker:
         Returns:
             (n, f) parts, 0 where a feature is missing.
         """
-        found = np.empty(matrix.shape)
-        for column, name in enumerate(self.names):
-            raw = (matrix[:, column] - self.centres[column]) / self.scales[column]
-            curve = np.interp(np.nan_to_num(raw), KNOTS, self.values[column])
-            found[:, column] = np.where(np.isnan(raw), 0.0, factors.get(name, 1.0) * curve)
-        return found
+        raw = matrix - self.centres
+        raw /= self.scales
+        missing = np.isnan(raw)
+        # fmax: what is missing lands on the first knot, and is set to 0 in the end
+        np.fmax(raw, KNOTS[0], out=raw)
+        np.minimum(raw, KNOTS[-1], out=raw)
+        # never negative, so cutting off the fraction finds the cell
+        cells = (raw * _CELLS_PER_UNIT + self._offsets).astype(np.intp)
+        raw *= self._slopes.take(cells)
+        raw += self._begins.take(cells)
+        if factors:
+            raw *= [factors.get(name, 1.0) for name in self.names]
+        np.copyto(raw, 0.0, where=missing)
+        return raw
 
     def to_json(self) -> dict[str, Any]:
         """For the bundle."""

@@ -4,12 +4,14 @@ from recsys.in_list import base_of
 
 _REASONS = {
     "similarity": "On the same topic",
+    "topic": "On the same topic",
     "interests": "Close to what you read lately",
     "section": "From the same section",
     "popularity": "Read by many right now",
     "ctr": "Often chosen by readers",
     "engagement": "Readers stay with it",
     "freshness": "Just published",
+    "newness": "Just published",
     "recency": "Just published",
     "rising": "Rising right now",
     "priority": "Recommended by the editors",

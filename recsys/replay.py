@@ -14,7 +14,7 @@ from recsys.config import PopularityConfig
 from recsys.distinct import keys_of, windows_of
 from recsys.grouping import LEVELS, NO_GROUP, Codes
 from recsys.popularity import KINDS, EventBatch, Popularity, counted_by, counts_of, engagement_of
-from recsys.prefixes import Asked, Floats, Stream, masses_at
+from recsys.prefixes import Asked, Floats, Stream, by_time, masses_at
 
 COUNTERS = (*KINDS, "engagement")
 
@@ -70,11 +70,10 @@ class Replay:
     def __init__(
         self, config: PopularityConfig, log: EventBatch, codes: Mapping[str, Codes], lists: Lists
     ) -> None:
-        if np.any(np.diff(log.ts) < 0):
-            log = log.take(np.argsort(log.ts, kind="stable"))
+        log = in_time(log)
         known = np.searchsorted(log.ts, lists.until, side="left")
         # masses are stated at the newest event that is known, wherever they are read later
-        self._at = np.append(log.ts, -np.inf)[known - 1]
+        self._at, self._known = np.append(log.ts, -np.inf)[known - 1], known
         everything = np.zeros(1 + int(max(log.rows.max(initial=0), lists.rows.max(initial=0))), np.int32)
         self._codes = {"everything": everything, **codes}
         self._counters = {name: self._replayed(name, config, log, lists) for name in COUNTERS}
@@ -82,7 +81,7 @@ class Replay:
     def _replayed(self, name: str, config: PopularityConfig, log: EventBatch, lists: Lists) -> _Masses:
         stream = stream_of(name, log, config)
         half_lives = half_lives_of(name, config)
-        cuts = np.searchsorted(stream.ts, lists.until, side="left")
+        cuts = self._known
         best = _highest(stream, cuts, half_lives) if name in ("openings", "engagement") else None
         rows, numbers = lists.rows, lists.numbers
         if best is not None:
@@ -94,25 +93,24 @@ class Replay:
         masses = masses_at(stream, Asked(rows, cuts[numbers], self._at[numbers]), half_lives)
         groups = {}
         for level in LEVELS if name in KINDS else ():
-            groups[level] = self._of_groups(level, stream, cuts, lists, half_lives)
+            groups[level] = self._of_groups(level, stream, lists, half_lives)
         none = np.full((len(cuts), len(half_lives)), NO_GROUP, np.int32)
         return _Masses(rows, masses, _starts(numbers, len(cuts)), none if best is None else best, groups)
 
     def _of_groups(
-        self, level: str, stream: Stream, cuts: NDArray[np.int64], lists: Lists, half_lives: tuple[float, ...]
+        self, level: str, stream: Stream, lists: Lists, half_lives: tuple[float, ...]
     ) -> tuple[Codes, Floats, NDArray[np.int64]]:
         codes = self._codes[level]
         grouped = _codes_of(codes, stream.entities)
         inside = np.flatnonzero(grouped != NO_GROUP)
         weights = None if stream.weights is None else stream.weights[inside]
-        part = Stream(grouped[inside], stream.ts[inside], weights)
+        part = Stream(grouped[inside], stream.ts[inside], stream.places[inside], weights)
         pairs = lists.numbers << 32 | _codes_of(codes, lists.rows).astype(np.int64) + 1
         pairs = np.unique(pairs)
         numbers, asked = pairs >> 32, (pairs & 0xFFFFFFFF).astype(np.int32) - 1
         numbers, asked = numbers[asked != NO_GROUP], asked[asked != NO_GROUP]
-        own = np.searchsorted(inside, cuts)[numbers]
-        masses = masses_at(part, Asked(asked, own, self._at[numbers]), half_lives)
-        return asked, masses, _starts(numbers, len(cuts))
+        masses = masses_at(part, Asked(asked, self._known[numbers], self._at[numbers]), half_lives)
+        return asked, masses, _starts(numbers, len(self._known))
 
     def hold(self, number: int, counts: Popularity) -> None:
         """Let ``counts`` say what the online counters said at the moment of one list.
@@ -151,33 +149,40 @@ def half_lives_of(name: str, config: PopularityConfig) -> tuple[float, ...]:
     return config.half_lives_hours if name == "openings" else config.ctr_half_lives_hours
 
 
+def in_time(log: EventBatch) -> EventBatch:
+    """The log in the order of time; equal times keep theirs."""
+    return log.take(by_time(log.ts)) if np.any(log.ts[1:] < log.ts[:-1]) else log
+
+
 def stream_of(name: str, log: EventBatch, config: PopularityConfig) -> Stream:
     """What one counter counts of a log in time order."""
-    part = log.take(counted_by(name, log.types))
+    places = np.flatnonzero(counted_by(name, log.types))
+    part = log.take(places)
     if name == "engagement":
-        return Stream(part.rows, part.ts, engagement_of(part, config))
+        return Stream(part.rows, part.ts, places, engagement_of(part, config))
     windows = windows_of(part.ts, config.distinct_window_hours)
-    part = part.take(first_of_each(keys_of(part.readers, part.rows, windows, KINDS[name])))
-    return Stream(part.rows, part.ts, counts_of(name, part) if name == "impressions" else None)
+    first = first_of_each(keys_of(part.readers, part.rows, windows, KINDS[name]))
+    weights = counts_of(name, part.take(first)) if name == "impressions" else None
+    return Stream(part.rows[first], part.ts[first], places[first], weights)
 
 
 def first_of_each(keys: NDArray[np.uint64]) -> NDArray[np.intp]:
     """Places of the first occurrence of each key, in order; a bucket that fits the cache at a time."""
-    buckets = np.argsort((keys >> np.uint64(48)).astype(np.uint16) & 0xFF, kind="stable")
-    ends = np.cumsum(np.bincount((keys >> np.uint64(48)).astype(np.uint16) & 0xFF, minlength=256))
-    found = []
+    digits = keys.astype(np.uint8)
+    buckets, ends = np.argsort(digits, kind="stable"), np.cumsum(np.bincount(digits, minlength=256))
+    is_first = np.zeros(len(keys), dtype=bool)
     for begin, end in zip(np.append(0, ends[:-1]).tolist(), ends.tolist(), strict=True):
-        places = buckets[begin:end]
-        own = keys[places]
-        order = np.argsort(own)
-        own, places = own[order], places[order]
-        starts = np.flatnonzero(np.append(True, own[1:] != own[:-1])) if len(own) else order
-        found.append(np.minimum.reduceat(places, starts) if len(own) else places)
-    return np.sort(np.concatenate(found))
+        if begin < end:
+            own = keys[buckets[begin:end]]
+            order = np.argsort(own)
+            own = own[order]
+            starts = np.flatnonzero(np.append(True, own[1:] != own[:-1]))
+            is_first[buckets[begin + np.minimum.reduceat(order, starts)]] = True
+    return np.flatnonzero(is_first)
 
 
 def _highest(stream: Stream, cuts: NDArray[np.int64], half_lives: tuple[float, ...]) -> NDArray[np.int32]:
-    """(l, k) the entity with the highest mass after the first ``cuts`` events, -1 for none.
+    """(l, k) the entity with the highest mass at each cut of the log, -1 for none.
 
     Between events all masses fall alike, so the highest changes only when one grows: a running
     maximum of the masses after each event, compared as logarithms at one landmark.
@@ -187,13 +192,14 @@ def _highest(stream: Stream, cuts: NDArray[np.int64], half_lives: tuple[float, .
     if count == 0:
         return best
     numbers = np.arange(count)
-    after = masses_at(stream, Asked(stream.entities, numbers + 1, stream.ts), half_lives)
+    after = masses_at(stream, Asked(stream.entities, stream.places + 1, stream.ts), half_lives)
+    own = np.searchsorted(stream.places, cuts)
     for column, hours in enumerate(half_lives):
         with np.errstate(divide="ignore"):
             level = np.log2(after[:, column]) + (stream.ts - stream.ts[0]) / (hours * 3600.0)
         reached = np.maximum.accumulate(level)
         holder = np.maximum.accumulate(np.where((level == reached) & np.isfinite(level), numbers, -1))
-        at = np.append(holder, -1)[cuts - 1]
+        at = np.append(holder, -1)[own - 1]
         best[:, column] = np.where(at >= 0, stream.entities[at], -1)
     return best
 

@@ -88,8 +88,9 @@ def _greedy(
     n = len(pool)
     likeness = np.zeros((n, n))
     if variety.diversity:
-        vectors = index.take(pool.rows)
-        likeness = variety.diversity * np.maximum(vectors @ vectors.T, 0.0).astype(np.float64)
+        # fmax: what cannot be compared is no repetition
+        likeness = np.fmax(index.similarities(pool.rows, pool.rows), 0.0).astype(np.float64)
+        likeness *= variety.diversity
     sections = catalog.section[pool.rows]
     same = variety.section_spread * ((sections[:, None] == sections) & (sections != UNKNOWN))
     nearest, crowd = np.zeros(n), np.zeros(n)

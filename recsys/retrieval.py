@@ -42,12 +42,12 @@ def similar_rows(state: State, eligibility: Eligibility, context: int, n: int) -
     rows, _ = state.neighbours.of(context)
     rows = rows[:n] if not eligibility.narrows else rows
     found = rows[eligibility.mask(state.catalog, rows)][:n]
-    if len(found) >= min(n, 20) or not state.index.has[context] or not eligibility.narrows:
+    placed = state.index.placed(np.array([context]))[0]
+    if len(found) >= min(n, 20) or not placed or not eligibility.narrows:
         return found
     everything = np.arange(len(state.catalog), dtype=np.int32)
     allowed = eligibility.mask(state.catalog, everything)
-    vector = state.index.take(np.array([context]))[0]
-    return state.index.search(vector, n, allowed)[0]
+    return state.index.nearest(context, n, allowed)[0]
 
 
 def history_rows(state: State, eligibility: Eligibility, reader: Reader, n: int, per_read: int) -> Rows:
@@ -62,14 +62,11 @@ def history_rows(state: State, eligibility: Eligibility, reader: Reader, n: int,
 def covisited_rows(state: State, eligibility: Eligibility, past: Rows, n: int) -> Rows:
     """The ``n`` eligible articles most read with what was opened, most recent first."""
     learned = state.learned.covisitation
-    if len(past) == 1:
-        rows = learned.of(int(past[0]))[0]
-    elif len(past) and len(learned.rows_):
-        scores = learned.scores(past, len(state.catalog))
-        rows = np.flatnonzero(scores > 0).astype(np.int32)
-        rows = rows[np.argsort(-scores[rows], kind="stable")]
-    else:
+    if len(past) == 0 or len(learned.rows_) == 0:
         return _NONE
+    scores = learned.reached(past, len(state.catalog))
+    rows = np.flatnonzero(scores).astype(np.int32)
+    rows = rows[np.argsort(-scores[rows], kind="stable")]
     return np.asarray(rows[eligibility.mask(state.catalog, rows)][:n], dtype=np.int32)
 
 

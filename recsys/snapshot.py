@@ -1,5 +1,6 @@
 """A state as a bundle and back."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from recsys.errors import BundleError
 from recsys.features import FEATURE_NAMES
 from recsys.index import ExactIndex, Neighbours
 from recsys.learned import Learned
+from recsys.lexical_index import ARRAYS, LEXICON, LexicalIndex
 from recsys.popularity import Popularity
 from recsys.profile import Histories
 from recsys.schemas import Article
@@ -43,6 +45,7 @@ def write_state(
     rows = np.arange(len(state.catalog))
     arrays = {
         **state.learned.arrays(),
+        **state.index.lexical.arrays(),
         "vectors": state.index.take(rows),
         "neighbour_rows": state.neighbours.rows,
         "neighbour_cosines": state.neighbours.cosines,
@@ -63,6 +66,7 @@ def write_state(
         pq.write_table(pa.table(columns), folder / CATALOG, compression="zstd")
         _write_articles(folder, articles)
         state.learned.write_files(folder)
+        state.index.lexical.write_files(folder)
 
     return write_bundle(target, full, arrays, write_files)
 
@@ -105,7 +109,7 @@ def read_state(bundle: Bundle, overrides: Config | None = None) -> State:
     if overrides is not None:
         config = _serving_config(config, overrides)
     catalog = _catalog(bundle, config)
-    index = ExactIndex(bundle.array("vectors", mapped=True))
+    index = ExactIndex(bundle.array("vectors", mapped=True), read_lexical(bundle))
     neighbours = Neighbours(
         bundle.array("neighbour_rows", mapped=True), bundle.array("neighbour_cosines", mapped=True)
     )
@@ -113,8 +117,20 @@ def read_state(bundle: Bundle, overrides: Config | None = None) -> State:
     state = State(
         config, catalog, index, neighbours, counts, histories, Learned.read(bundle, config, FEATURE_NAMES)
     )
+    state.follows_pairs = True
     _check_sizes(bundle, state)
     return state
+
+
+def read_lexical(bundle: Bundle) -> LexicalIndex:
+    """TF-IDF vectors of a bundle; none in one that was written before there were any."""
+    if LEXICON not in bundle.manifest["files"]:
+        return LexicalIndex()
+    try:
+        about = json.loads((bundle.path / LEXICON).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{bundle.path / LEXICON} cannot be read: {error}") from error
+    return LexicalIndex.restore(about, {name: bundle.array(f"lexical_{name}") for name in ARRAYS})
 
 
 def _catalog(bundle: Bundle, config: Config) -> Catalog:

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from recsys.catalog import UNKNOWN, Catalog
 from recsys.config import Config
+from recsys.counters import HOUR
+from recsys.embedder import embedding_text
 from recsys.index import ExactIndex, Neighbours
 from recsys.learned import Learned
 from recsys.popularity import EventBatch, Popularity
@@ -23,7 +25,14 @@ _HIDE = _CODES["hide"]
 
 
 class State:
-    """The mutable whole behind the funnel. Callers hold one reference per request."""
+    """The mutable whole behind the funnel. Callers hold one reference per request.
+
+    Attributes:
+        follows_pairs: whether openings also count for what is read together; off while training
+            replays a log that it learns pairs from itself.
+    """
+
+    follows_pairs = False
 
     def __init__(
         self,
@@ -38,7 +47,8 @@ class State:
         self.config, self.catalog = config, catalog
         self.index, self.neighbours = index, neighbours
         self.popularity = popularity or Popularity(config.popularity, len(catalog))
-        self.histories = histories or Histories(config.profile)
+        # an empty table of pasts is false as a truth value
+        self.histories = Histories(config.profile) if histories is None else histories
         self.learned = learned or Learned.nothing(config)
         self.popularity.resize(len(catalog))
         self.index.resize(len(catalog))
@@ -57,32 +67,49 @@ class State:
     def apply_article(self, article: Article, vector: NDArray[np.float32] | None) -> int:
         """Insert or replace an article; ``vector`` (d,) is None where it cannot be embedded.
 
-        An unchanged vector (only metadata changed) costs no search.
+        An unchanged vector (only metadata changed) costs no search. In a language that the embedding
+        model does not read, the article gets a TF-IDF vector instead.
         """
         row = self.catalog.put(article)
         self._fit_rows()
         self.regroup()
-        if vector is None:
-            if self.index.has[row]:
-                self.index.remove(row)
-                self.learned.topics.place(row, None)
-                self.catalog.duplicate[row] = UNKNOWN
-            return row
-        known = self.index.take(np.array([row]))[0]
-        if not self.index.has[row] or not np.array_equal(known, vector):
-            self._place_vector(row, vector)
+        if self.place(row, article, vector):
+            likeness, comparable = self.index.against_all(row)
+            self.neighbours.insert(row, likeness, comparable)
+            self._join_duplicates(row)
+        elif not self.index.placed(np.array([row]))[0]:
+            self.catalog.duplicate[row] = UNKNOWN
         return row
 
-    def _place_vector(self, row: int, vector: NDArray[np.float32]) -> None:
-        self.add_vector(row, vector)
-        cosines = self.index.cosines(vector)
-        self.neighbours.insert(row, cosines, self.index.has[: len(cosines)])
-        self._join_duplicates(row)
+    def place(self, row: int, article: Article, vector: NDArray[np.float32] | None) -> bool:
+        """Set the one vector of an article in the index; whether it is there and another than before."""
+        words, lexical = self._words(article), self.index.lexical
+        if words is not None and article.language is not None:
+            if self.index.has[row]:
+                self._remove_vector(row)
+            return lexical.put(row, words, article.language)
+        moved = lexical.remove(row) if len(lexical) else False
+        if vector is None or not lexical.lexicon.reads(article.language):
+            if self.index.has[row]:
+                self._remove_vector(row)
+            return False
+        known = self.index.take(np.array([row]))[0]
+        if moved or not self.index.has[row] or not np.array_equal(known, vector):
+            self.index.add(row, vector)
+            self.learned.topics.place(row, vector)
+            return True
+        return False
 
-    def add_vector(self, row: int, vector: NDArray[np.float32]) -> None:
-        """Set the vector of a row without looking for its neighbours."""
-        self.index.add(row, vector)
-        self.learned.topics.place(row, vector)
+    def _words(self, article: Article) -> tuple[NDArray[np.int32], NDArray[np.float32]] | None:
+        """The TF-IDF vector of an article that the embedding model does not read."""
+        lexicon = self.index.lexical.lexicon
+        if article.language is None or lexicon.reads(article.language):
+            return None
+        return lexicon.vector(embedding_text(article, self.config.embedding.body_chars), article.language)
+
+    def _remove_vector(self, row: int) -> None:
+        self.index.remove(row)
+        self.learned.topics.place(row, None)
 
     def _join_duplicates(self, row: int) -> None:
         groups = self.catalog.duplicate
@@ -119,14 +146,32 @@ class State:
         self.apply_batch(batch)
 
     def apply_batch(self, batch: EventBatch) -> None:
-        """Count events that are arrays already."""
+        """Count and remember events that are arrays already."""
+        self.count(batch)
+        self.remember(batch)
+
+    def count(self, batch: EventBatch) -> None:
+        """Let the counters know of events."""
         self.regroup()
         self.popularity.observe(batch)
+
+    def remember(self, batch: EventBatch) -> None:
+        """Let readers' pasts know of events."""
         opened = np.isin(batch.types, tuple(_OPENINGS))
         for at in np.flatnonzero(opened).tolist():
-            self.histories.opened(int(batch.readers[at]), int(batch.rows[at]), float(batch.ts[at]))
+            reader, row, ts = int(batch.readers[at]), int(batch.rows[at]), float(batch.ts[at])
+            if self.follows_pairs:
+                self._pair(reader, row, ts)
+            self.histories.opened(reader, row, ts)
         for at in np.flatnonzero(batch.types == _HIDE).tolist():
             self.histories.hide(int(batch.readers[at]), int(batch.rows[at]))
+
+    def _pair(self, reader: int, row: int, ts: float) -> None:
+        """What is read together follows the readers, as soon as they open something new to them."""
+        if row in self.histories.of(reader).rows:
+            return
+        pause = self.config.covisitation.visit_gap_hours * HOUR
+        self.learned.covisitation.opened(self.histories.trail(reader, ts, pause), row, ts)
 
     def _batch(self, events: Sequence[Event], now: float) -> EventBatch:
         missing = float("nan")

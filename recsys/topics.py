@@ -102,8 +102,10 @@ class Topics:
             rows: (n,) candidates.
         """
         size = len(self.codes)
+        if len(self) == 0:
+            return np.full(len(rows), np.nan)
         read = self.codes[past[past < size]]
-        read = read[read[:, 0] >= 0] if len(self) else read
+        read = read[read[:, 0] >= 0]
         if len(read) == 0:
             return np.full(len(rows), np.nan)
         mean = self.lifts[self._each, read].mean(axis=0)

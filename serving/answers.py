@@ -13,7 +13,7 @@ from fastapi.responses import Response
 
 from recsys.pipeline import Item, Slate
 from recsys.schemas import Exposure, ExposureItem
-from serving.service import Served
+from serving.served import Served
 
 PUBLIC = "public, max-age=15, stale-while-revalidate=60"
 PRIVATE = "private, no-store"
@@ -47,24 +47,21 @@ def answer(
     served: Served,
     slates: Mapping[str, Slate],
     *,
-    personal: bool,
+    request_id: str | None,
     explain: bool,
     page: bool,
     context_id: str | None,
-) -> tuple[Response, str | None]:
+) -> Response:
     """The response for one list or a page.
 
     Args:
         request: for ``If-None-Match``.
         served: the bundle and state that made the lists.
         slates: by surface.
-        personal: whether the lists depend on the reader.
+        request_id: fresh, of lists that depend on the reader; None for public ones.
         explain: add the parts of each score.
         page: answer with ``lists`` rather than one list.
         context_id: article being read.
-
-    Returns:
-        The response, and the fresh ``request_id`` of a personal one.
     """
     body: dict[str, Any] = {"model_version": served.version, "experiment": None}
     if page:
@@ -72,13 +69,15 @@ def answer(
     else:
         surface, slate = next(iter(slates.items()))
         body |= {"surface": surface, **_list(served, slate, explain)}
-    if personal:
-        request_id = secrets.token_hex(12)
+    if request_id is not None:
         content = orjson.dumps({"request_id": request_id, **body}, option=orjson.OPT_SERIALIZE_NUMPY)
-        return Response(
-            content, media_type="application/json", headers={"Cache-Control": PRIVATE}
-        ), request_id
-    return _public(request, served, slates, body, context_id, explain), None
+        return Response(content, media_type="application/json", headers={"Cache-Control": PRIVATE})
+    return _public(request, served, slates, body, context_id, explain)
+
+
+def new_request_id() -> str:
+    """A fresh id that nobody can guess."""
+    return secrets.token_hex(12)
 
 
 def _public(

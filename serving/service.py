@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
@@ -21,7 +20,9 @@ from recsys.snapshot import find_article, read_state
 from recsys.state import State
 from recsys.store import Store, open_store
 from serving.clock import Clock
+from serving.feature_log import FeatureLog, folder_of
 from serving.ingest import Committed, GroupCommitter
+from serving.served import Served
 from serving.settings import Settings
 from serving.telemetry import Telemetry
 
@@ -29,27 +30,6 @@ log = logging.getLogger("recsys.serving")
 _POLL_SECONDS = 0.25
 _TAIL = 20_000
 _MAX_EXPOSURES = 20_000
-
-
-@dataclass
-class Served:
-    """One bundle in service; a request holds one reference from start to end.
-
-    Attributes:
-        bundle, state, funnel: never exchanged; the state lives on with the store.
-        event_seq, article_seq: how far the state has followed the store.
-    """
-
-    bundle: Bundle
-    state: State
-    funnel: Funnel
-    event_seq: int
-    article_seq: int
-
-    @property
-    def version(self) -> str:
-        """Version of the bundle."""
-        return self.bundle.version
 
 
 class Service:
@@ -67,6 +47,7 @@ class Service:
         self.served: Served
         self.committer: GroupCommitter
         self.embedder: OnnxEmbedder | None = None
+        self.features = FeatureLog(folder_of(settings.store), self.telemetry)
         self.rules = EditorRules.of(*self.store.get_rules())
         self.ready = False
         self._data_version = -1
@@ -144,7 +125,7 @@ class Service:
         """Changed articles of the store into a state; gives the new sequence number."""
         while changes := self.store.articles_after(after):
             articles = [article for _, _, article in changes if article is not None]
-            vectors = self._vectors(articles, state.config.embedding.body_chars)
+            vectors = self._vectors(articles, state)
             for seq, article_id, article in changes:
                 if article is None:
                     state.remove_article(article_id)
@@ -153,8 +134,10 @@ class Service:
                 after = seq
         return after
 
-    def _vectors(self, articles: Sequence[Article], body_chars: int) -> dict[str, NDArray[np.float32]]:
-        """Vectors by article id, from the store's cache or computed now and kept there."""
+    def _vectors(self, articles: Sequence[Article], state: State) -> dict[str, NDArray[np.float32]]:
+        """Vectors by article id of what the model reads, from the store's cache or computed and kept."""
+        lexicon, body_chars = state.index.lexical.lexicon, state.config.embedding.body_chars
+        articles = [article for article in articles if lexicon.reads(article.language)]
         if self.embedder is None or not articles:
             return {}
         written = {article.article_id: embedding_text(article, body_chars) for article in articles}
@@ -234,8 +217,7 @@ class Service:
     async def put_articles(self, articles: Sequence[Article]) -> list[Article]:
         """Store articles, then let every list have them."""
         started = self.clock.now()
-        body_chars = self.served.state.config.embedding.body_chars
-        vectors = await asyncio.to_thread(self._vectors, articles, body_chars)
+        vectors = await asyncio.to_thread(self._vectors, articles, self.served.state)
         known = [await self.article(a.article_id) if a.published_at is None else None for a in articles]
         articles = [
             article.model_copy(update={"published_at": before.published_at})
@@ -285,6 +267,7 @@ class Service:
             await asyncio.to_thread(self._write_exposures)
 
     def _write_exposures(self) -> None:
+        self.features.write(self.clock.now())
         batch, self._exposures = self._exposures, []
         if not batch:
             return

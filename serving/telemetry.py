@@ -34,6 +34,9 @@ class Telemetry:
         )
         self.events = Counter("recsys_events", "Events by outcome", ("outcome",), registry=self.registry)
         self.lost_exposures = Counter("recsys_exposures_lost", "Exposures not logged", registry=self.registry)
+        self.lost_features = Counter(
+            "recsys_feature_lists_lost", "Lists whose features were not logged", registry=self.registry
+        )
         self.articles = Gauge("recsys_articles", "Articles in the catalogue", registry=self.registry)
         self.watermark = Gauge(
             "recsys_log_watermark_seconds", "Time of the newest event", registry=self.registry

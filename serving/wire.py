@@ -15,7 +15,8 @@ from recsys.schemas import Id, Surface
 from recsys.text import clean
 from serving import guard
 from serving.problems import Problem
-from serving.service import Served, Service
+from serving.served import Served
+from serving.service import Service
 
 NOWHERE = -2
 _DURATION = re.compile(r"^(\d{1,6})(m|h|d)$")

@@ -1,17 +1,18 @@
 """Doubles that are wrong on purpose: each contract suite must be seen red against one of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recsys.index import ExactIndex
-from recsys.schemas import Article, Event
+from recsys.schemas import Article, Event, Exposure
 from recsys.store import Contents, Erased
 from recsys.store.sqlite import SqliteStore
 from recsys.store.sqlite_contents import SqliteSnapshot
+from training.leaks import Log
 
 
 class ForgetfulStore(SqliteStore):
@@ -83,3 +84,47 @@ class UnsteadyEmbedder:
         return np.array([[len(text) + at] * 8 for at, text in enumerate(texts)], dtype=np.float32).reshape(
             -1, 8
         )
+
+
+def future_clicks(log: Log, served: Exposure) -> NDArray[np.float64]:
+    """Wrong: clicks of the hour after the list was served."""
+    begin = served.ts
+    return _counted(log, served, lambda e: e.type == "click" and begin <= e.ts < begin + timedelta(hours=1))
+
+
+def lifetime_totals(log: Log, served: Exposure) -> NDArray[np.float64]:
+    """Wrong: everything that was ever opened, as a table of totals has it."""
+    return _counted(log, served, lambda e: e.type in ("view", "click"))
+
+
+def impressions_of_the_day(log: Log, served: Exposure) -> NDArray[np.float64]:
+    """Wrong: the whole calendar day, also what of it came later."""
+    return _counted(log, served, lambda e: e.type == "impression" and e.ts.date() == served.ts.date())
+
+
+def read_time_of_the_click(log: Log, served: Exposure) -> NDArray[np.float64]:
+    """Wrong: how long the reader of this list read each article after it was served."""
+    seconds = {item.article_id: 0.0 for item in served.items}
+    for event in log.events:
+        later = served.ts <= event.ts < served.ts + timedelta(hours=1)
+        if event.type == "read" and later and event.reader == served.reader and event.article_id in seconds:
+            seconds[event.article_id] += event.value or 0.0
+    return np.array(list(seconds.values()))[:, None]
+
+
+def own_labels(log: Log, served: Exposure) -> NDArray[np.float64]:
+    """Wrong: the answer itself."""
+    return _counted(log, served, lambda e: e.type == "click" and e.request_id == served.request_id)
+
+
+def without_lag(log: Log, served: Exposure) -> NDArray[np.float64]:
+    """Wrong: counts up to the very moment, which no service has yet."""
+    return _counted(log, served, lambda e: e.ts < served.ts)
+
+
+def _counted(log: Log, served: Exposure, wanted: Callable[[Event], bool]) -> NDArray[np.float64]:
+    counts = {item.article_id: 0.0 for item in served.items}
+    for event in log.events:
+        if event.article_id in counts and wanted(event):
+            counts[event.article_id] += 1.0
+    return np.array(list(counts.values()))[:, None]

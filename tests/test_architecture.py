@@ -13,9 +13,9 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("recsys", "training", "serving")
 LAYERS = (
     {"errors"},
-    {"text"},
+    {"text", "lexical"},
     {"schemas"},
-    {"candidates", "config", "store", "bundle"},
+    {"candidates", "logged", "config", "store", "bundle"},
     {
         "counters",
         "distinct",
@@ -24,6 +24,7 @@ LAYERS = (
         "replay",
         "embedder",
         "index",
+        "lexical_index",
         "catalog",
         "popularity",
         "profile",
@@ -33,6 +34,7 @@ LAYERS = (
         "covisitation",
         "ranker",
         "topics",
+        "recipes",
     },
     {"rules", "rules_editor", "learned", "state"},
     {"counted_features", "in_list", "features", "snapshot"},

@@ -28,7 +28,7 @@ _GROUPS = (
     ("sections", ("section",)),
     ("age", ("fresh", "age", "old", "recency", "new")),
 )
-_LEARNED = "all learned curves"
+LEARNED = "all learned curves"
 
 
 def group_of(part: str) -> str | None:
@@ -169,5 +169,5 @@ def _variants(names: Sequence[str], curves: int) -> dict[Part, list[int]]:
         if group is not None:
             groups.setdefault(group, []).append(at)
     if curves:
-        groups[_LEARNED] = list(range(first, len(names)))
+        groups[LEARNED] = list(range(first, len(names)))
     return found | {Part("group", name): columns for name, columns in groups.items()}

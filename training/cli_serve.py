@@ -76,9 +76,19 @@ def doctor(
             Registry(models).path(Registry(models).require_current())).version)  # fmt: skip
     if store is not None:
         _check(table, wrong, "store", lambda: f"{open_store(store, create=False).last_event_seq():,} events")
+    if models is not None and not wrong:
+        _check(table, wrong, "languages", lambda: _languages(models, store))
     console.wide.print(table)
     if wrong:
         raise DataError("; ".join(wrong))
+
+
+def _languages(models: Path, store: str | None) -> str:
+    from training.languages import languages_of
+
+    registry = Registry(models)
+    bundle = open_bundle(registry.path(registry.require_current()))
+    return languages_of(bundle, None if store is None else open_store(store, create=False))
 
 
 def _check(table: Table, wrong: list[str], name: str, look: Any) -> None:

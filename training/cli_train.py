@@ -12,6 +12,7 @@ from recsys.errors import DataError, UsageError
 from recsys.store import open_store
 from training import console
 from training.cli_options import ConfigFile, Models, Set
+from training.list_tables import tables as list_tables
 
 
 def train(
@@ -88,7 +89,12 @@ def evaluate(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the metrics here.")] = None,
     html_file: Annotated[Path | None, typer.Option("--html", help="Write the report here.")] = None,
     scores: Annotated[Path | None, typer.Option(help="Write the funnel's scores here (Parquet).")] = None,
+    references: Annotated[
+        bool, typer.Option(help="Also fit the ranker's floor and reference on the same lists.")
+    ] = False,
     seed: Annotated[int, typer.Option(min=0)] = 0,
+    lists: Annotated[bool, typer.Option(help="Judge whole lists too, by what was opened next.")] = True,
+    list_reads: Annotated[int, typer.Option(min=1, help="Openings judged for each surface.")] = 2000,
 ) -> None:
     """Judge a bundle offline through the serving funnel, beside the baselines.
 
@@ -101,7 +107,20 @@ def evaluate(
     source = _data_or_store(data, store, models)
     span = (console.instant(judge_from, "--judge-from"), console.instant(judge_until, "--judge-until"))
     with console.progress("exposures judged") as step:
-        result = run(bundle, source, models, span=span, seed=seed, say=console.say, progress=step)
+        result = run(
+            bundle,
+            source,
+            models,
+            span=span,
+            seed=seed,
+            list_reads=list_reads if lists else 0,
+            say=console.say,
+            progress=step,
+        )
+    if references:
+        from training.reference_run import beside_references
+
+        result.references = beside_references(bundle, source, models, span=span, seed=seed, say=console.say)
     if scores is not None:
         result.write_scores(scores)
     if html_file is not None:
@@ -118,6 +137,28 @@ def _print_rankings(values: dict[str, Any]) -> None:
         numbers = [f"{row['auc']:.4f}", f"{low:.4f}-{high:.4f}"]
         numbers += [f"{row[metric]:.4f}" for metric in ("mrr", "ndcg@5", "ndcg@10")]
         table.add_row(name, *numbers, f"{row['impressions']:,}")
-    console.wide.print(table)
+    if values["rankings"]:
+        console.wide.print(table)
+    for found in list_tables(values["lists"]):
+        console.wide.print(found)
+    if "references" in values:
+        _print_references(values["references"])
     for note in values["notes"]:
         console.out.print(note, markup=False)
+
+
+def _print_references(rows: list[dict[str, Any]]) -> None:
+    table = Table(
+        "ranker", "list", "AUC", "less additive", "95%", "nDCG@10", "less additive", "95%", "us/200"
+    )
+    for row in rows:
+        numbers = [row["model"], row["surface"]]
+        for metric, interval in (("auc", "ci"), ("ndcg@10", "ndcg@10_ci")):
+            low, high = row[interval]
+            numbers += [
+                f"{row[metric]:.4f}",
+                f"{row[f'{metric}_difference']:+.4f}",
+                f"{low:+.4f} {high:+.4f}",
+            ]
+        table.add_row(*numbers, f"{row['microseconds_per_200']:,.0f}")
+    console.wide.print(table)

@@ -4,7 +4,7 @@ Cleaning is for learning only. Serving counts what comes, under its own bounds, 
 every list of the data.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from training.cleaning import SECOND, Cleaning
 from training.counting import sessions
 from training.duck import Duck, Expr, canonical, opened
 from training.readers import EventLog
+from training.served import Served
 
 _SHOWN_NAMES = 3
 
@@ -28,23 +29,18 @@ class ClickLog:
 
     Attributes:
         log: events in time order, for the counters.
+        exposures: served lists in time order, each (request_id, surface) once, none of a robot; the
+            latest ``max_lists``.
         labels: what was clicked in which list.
         bots: keys of readers that were left out.
         notes: what was removed and why, what was attributed, for people.
     """
 
     log: EventLog
+    exposures: list[Exposure]
     labels: Labels
     bots: frozenset[int]
     notes: list[str]
-
-    def believed(self, exposures: Sequence[Exposure]) -> list[Exposure]:
-        """Lists in their order, each (request_id, surface) once, none that was served to a robot."""
-        found: dict[tuple[str, str], Exposure] = {}
-        for exposure in exposures:
-            if not self.bots or reader_key(exposure.reader) not in self.bots:
-                found.setdefault((exposure.request_id, exposure.surface), exposure)
-        return list(found.values())
 
 
 def read_click_log(
@@ -70,16 +66,17 @@ def read_click_log(
     with opened(config.clicklog.memory_mb) as duck:
         events, lists = (_until(canonical(duck, data, table), until) for table in ("events", "exposures"))
         cleaning = Cleaning(duck, events, config.clicklog, None if np.isinf(now) else round(now * SECOND))
-        believed = lists.anti_join(cleaning.bot_names(), "reader")
-        attributed = attribute(duck, cleaning.named(), believed, config.clicklog)
+        served = Served(duck, lists, cleaning.bot_names(), config.clicklog.max_lists)
+        attributed = attribute(duck, cleaning.named(), served.believed, config.clicklog)
         log = cleaning.log()
         notes = [
             *_told_of_cleaning(cleaning),
             *_told_of_events(duck, cleaning, log, published, config),
-            *_told_of_lists(duck, lists, believed, attributed),
+            *_told_of_lists(duck, served, attributed),
         ]
         bots = duck.arrow(cleaning.bot_names()).column("reader").to_pylist()
-    return ClickLog(log, attributed.labels, frozenset(map(reader_key, bots)), notes)
+        exposures = served.exposures(data)
+    return ClickLog(log, exposures, attributed.labels, frozenset(map(reader_key, bots)), notes)
 
 
 def _until(rows: Expr, until: float) -> Expr:
@@ -128,26 +125,21 @@ def _told_of_events(
     yield f"{len(log):,} events of {readers:,} readers in {count:,} sessions are learned from"
 
 
-def _told_of_lists(duck: Duck, lists: Expr, believed: Expr, attributed: Attributed) -> Iterator[str]:
-    total = duck.number(lists.count())
-    if total == 0:
-        return
-    keys = believed.group_by("request_id", "surface").agg(
-        n=believed.count(), items=believed["items"].length().sum()
-    )
-    (counted,) = duck.arrow(
-        keys.agg(once=keys.count(), kept=keys.n.sum(), items=keys["items"].sum())
-    ).to_pylist()
-    once, kept = counted["once"], counted["kept"] or 0
-    if kept < total:
-        yield f"{total - kept:,} of {total:,} served lists were served to robots and are left out"
-    if once < kept:
-        yield f"{kept - once:,} of {kept:,} served lists repeat an earlier one and are left out"
+def _told_of_lists(duck: Duck, served: Served, attributed: Attributed) -> Iterator[str]:
+    if served.robots:
+        yield f"{served.robots:,} of {served.total:,} served lists were served to robots and are left out"
+    if served.repeats:
+        yield f"{served.repeats:,} of {served.total:,} served lists repeat an earlier one and are left out"
+    if served.older:
+        yield (
+            f"the latest {served.once - served.older:,} of {served.once:,} served lists are learned from "
+            "(clicklog.max_lists); older ones would take memory"
+        )
     clicked = sum(len(chosen) for chosen in attributed.labels.values())
-    if once and not clicked:
-        yield f"no click belongs to any of the {once:,} served lists: they teach nothing"
-    elif clicked and 2 * clicked >= counted["items"]:
-        shown = shown_items(believed).select("request_id", "surface", "article_id").distinct()
+    if served.once and not clicked:
+        yield f"no click belongs to any of the {served.once:,} served lists: they teach nothing"
+    elif clicked and 2 * clicked >= served.items:
+        shown = shown_items(served.believed).select("request_id", "surface", "article_id").distinct()
         if duck.number(shown.count()) == clicked:
             yield f"all {clicked:,} shown articles were clicked: without others beside them they say nothing"
     if attributed.found or attributed.lost:

@@ -18,7 +18,7 @@ from training.duck import Duck, Expr, opened
 
 _OPENED = [EVENT_TYPES.index("view"), EVENT_TYPES.index("click")]
 _HOUR, _DAY = 3600.0, 86_400.0
-LARGE = 2_000_000
+LARGE = 1_000_000
 
 
 def sessions(events: Expr, gap_minutes: float) -> Expr:

@@ -4,10 +4,11 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -22,6 +23,7 @@ from training.attribution import labels_of
 from training.embed import SentenceTransformerEmbedder
 from training.fit import CACHE, embed_articles
 from training.judging import Judge, Judged
+from training.judging_lists import Asked, judge_lists
 from training.metrics import NAMES, Table, cluster_bootstrap
 from training.readers import read_articles, read_event_log, read_exposures
 from training.report import with_report
@@ -50,6 +52,7 @@ class Result:
         bundle: that was judged.
         state: after the last judged list.
         since, until: unix seconds of the first and the last list.
+        references: the ranker beside its floor and its reference, where asked for.
     """
 
     judged: Judged
@@ -61,6 +64,7 @@ class Result:
     since: float
     until: float
     lists: dict[str, Any] = field(default_factory=dict)
+    references: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def tables(self) -> dict[str, Table]:
@@ -73,17 +77,19 @@ class Result:
 
     @cached_property
     def _values(self) -> dict[str, Any]:
-        contract = {
+        contract: dict[str, Any] = {
             "rankings": {name: self._row(table) for name, table in self.tables.items()},
-            "against_best_single": {
-                "signal": self.best_single,
-                **ratios(self.tables["funnel"], self.tables[self.best_single], self.seed),
-            },
+            "against_best_single": self._against_best() if self.tables else {},
             "lists": self.lists,
-            "slices": cut(self.judged, self.best_single, self.seed),
+            "slices": cut(self.judged, self.best_single, self.seed) if self.tables else {},
             "notes": self.notes,
+            **({"references": self.references} if self.references else {}),
         }
         return with_report(self, contract)
+
+    def _against_best(self) -> dict[str, Any]:
+        best = self.tables[self.best_single]
+        return {"signal": self.best_single, **ratios(self.tables["funnel"], best, self.seed)}
 
     def _row(self, table: Table) -> dict[str, Any]:
         low, high = cluster_bootstrap(table.values, table.clusters, self.seed)
@@ -113,10 +119,11 @@ def evaluate(
     *,
     span: tuple[datetime | None, datetime | None] = (None, None),
     seed: int = 0,
+    list_reads: int = 0,
     say: Callable[[str], None] = lambda _: None,
     progress: Callable[[int, int | None], None] = lambda _done, _total: None,
 ) -> Result:
-    """Judge a bundle on the exposures of canonical data.
+    """Judge a bundle on the exposures of canonical data, and whole lists on what was opened next.
 
     Every shown candidate is scored, also those the bundle never saw. Counters at t know only events
     before t less the serving lag. Exposures before the bundle's watermark are scored without counters.
@@ -125,36 +132,54 @@ def evaluate(
         bundle: to be judged.
         data: canonical data with exposures and clicks.
         models: registry, for cached embeddings.
-        span: judge exposures with span[0] <= ts < span[1].
-        seed: of ties and resampling.
+        span: judge exposures and openings with span[0] <= ts < span[1].
+        seed: of draws, ties and resampling.
+        list_reads: how many openings are judged for each surface, drawn at random; 0 judges no lists.
 
     Raises:
-        DataError: no exposure to judge.
+        DataError: nothing to judge.
     """
     exposures = sorted(read_exposures(data), key=lambda exposure: (exposure.ts, exposure.request_id))
-    wanted = _within(exposures, span)
-    if not wanted:
+    wanted = within(exposures, span)
+    if not wanted and not list_reads:
         raise DataError(f"{data} holds no exposure in the judged time; nothing can be judged")
-    state = read_state(bundle)
-    clicks = labels_of(data, state.config.clicklog)
     articles = {article.article_id: article for article in read_articles(data)}
-    _add_articles(state, list(articles.values()), models, say)
-    judge = Judge(state, read_event_log(data), exposures, bundle, articles, clicks, seed)
+    log, known = read_event_log(data), list(articles.values())
+    state = opened_state(bundle, known, models, say)
+    clicks = labels_of(data, state.config.clicklog)
+    lists: dict[str, Any] = {}
+    if list_reads:
+        add = partial(_add_articles, articles=known, models=models, say=say)
+        asked = Asked.within(span, list_reads, seed)
+        lists = judge_lists(bundle, add, log, exposures, asked, say)
+    judge = Judge(state, log, exposures, bundle, articles, clicks, seed)
     for done, exposure in enumerate(wanted, 1):
         judge.take(exposure, clicks.clicked(exposure))
         if done % 200 == 0 or done == len(wanted):
             progress(done, len(wanted))
     judged = judge.result()
-    if not judged.tables:
+    if not judged.tables and not any(lists.values()):
         raise DataError(
-            "no impression has both a click and an article that was not clicked; nothing to judge"
+            "no impression has both a click and an article that was not clicked, and no opening can be "
+            "judged in this time; nothing to judge"
         )
-    since, until = (exposure.ts.timestamp() for exposure in (wanted[0], wanted[-1]))
+    times = [exposure.ts.timestamp() for exposure in wanted]
+    since, until = (times[0], times[-1]) if times else (np.nan, np.nan)
     best = _best_single(bundle, judged)
-    return Result(judged, best, _told(judged), seed, bundle, state, since, until)
+    return Result(judged, best, _told(judged), seed, bundle, state, since, until, lists)
 
 
-def _within(exposures: Sequence[Exposure], span: tuple[datetime | None, datetime | None]) -> list[Exposure]:
+def opened_state(
+    bundle: Bundle, articles: Sequence[Article], models: Path, say: Callable[[str], None]
+) -> State:
+    """The state of a bundle, with every article of the data."""
+    state = read_state(bundle)
+    _add_articles(state, articles, models, say)
+    return state
+
+
+def within(exposures: Sequence[Exposure], span: tuple[datetime | None, datetime | None]) -> list[Exposure]:
+    """The exposures with span[0] <= ts < span[1]."""
     since, until = span
     return [
         exposure
@@ -187,7 +212,9 @@ def _add_articles(
     embedder = SentenceTransformerEmbedder(state.config.embedding.model, state.config.embedding.batch_size)
     vectors = embed_articles(missing, embedder, models / CACHE, state.config).vectors
     for article, vector in zip(missing, vectors, strict=True):
-        state.add_vector(state.catalog.put(article), vector)
+        row = state.catalog.put(article)
+        state.index.resize(row + 1)
+        state.place(row, article, vector if vector.any() else None)
     state.popularity.resize(len(state.catalog))
     state.index.resize(len(state.catalog))
 

@@ -15,6 +15,7 @@ from recsys.config import Config, Weights
 from recsys.embedder import embedding_text
 from recsys.errors import DataError, EmbedderError
 from recsys.features import check_names
+from recsys.lexical import Lexicon
 from recsys.profile import reader_key
 from recsys.schemas import EVENT_TYPES, Article, Exposure
 from recsys.snapshot import write_state
@@ -23,9 +24,9 @@ from training.attribution import Labels
 from training.embed import Embedded, SentenceTransformerEmbedder, embed_cached
 from training.fit_metrics import FitMetrics
 from training.gate import Verdict, hold_back, taught
-from training.learn import Lessons, Listen, Watch, learn
-from training.material import Material, read_material
-from training.neighbours import find_neighbours
+from training.languages import declared_languages, notes_on_languages
+from training.learn import Lessons, OfList, Watch, learn
+from training.material import Material, compared, read_material
 from training.onnx_export import export_onnx
 from training.readers import EventLog, read_articles
 from training.tuning import FOLDER as TUNING
@@ -93,26 +94,26 @@ def train(
     except EmbedderError as error:
         notes.append(f"no export for serving: {error}")
     registry = Registry(models)
-    ids, k = [article.article_id for article in articles], config.index.neighbours
-    say(f"finding {k} neighbours of each article")
-    neighbours, kept = find_neighbours(ids, embedded.vectors, k, registry, embedder.model_id)
+    say(f"finding {config.index.neighbours} neighbours of each article")
+    found, kept = compared(config, articles, embedded.vectors, embedder.model_id, registry)
     say(f"neighbours of {kept:,} articles came from an earlier bundle")
-    known = (articles, embedded.vectors, neighbours, embedder.model_id)
-    material = read_material(data, config, *known, until=until, now=created.timestamp())
+    material, told = read_material(config, data, found, until=until, now=created.timestamp())
+    notes += told
     tuned = None
     if trials:
-        teaching = taught(config, material, registry)
-        tuned = tune(config, teaching, replay, trials, models / TUNING, say, tried)
+        known = taught(config, material, registry)
+        tuned = tune(config, known, replay, trials, models / TUNING, say, tried)
         config = tuned.config
     verdict = hold_back(config, material, registry, replay, say)
     state, log = material.state(config), material.log
+    notes += notes_on_languages(state)
     watch = FitMetrics({article.article_id: article for article in articles})
     lessons = replay(state, log, material.exposures, material.clicks, say, watch)
-    notes += [*material.notes, *lessons.notes]
+    notes += lessons.notes
     say(f"counted {len(log):,} events of {len(state.histories):,} readers")
     name = registry.new_version(created)
     manifest = _manifest(name, created, config, material, fit_until, notes)
-    manifest["metrics"] |= {**watch.as_dict(), "gate": verdict.as_dict()}
+    manifest["metrics"] |= {"gate": verdict.as_dict(), **watch.as_dict()}
     if tuned is not None:
         manifest["metrics"]["tuning"] = tuned.facts
     bundle = write_state(models / name, state, articles, manifest)
@@ -126,8 +127,12 @@ def embed_articles(
     config: Config,
     progress: Callable[[int, int], None] | None = None,
 ) -> Embedded:
-    """Vectors of articles, in their order."""
-    texts = [embedding_text(article, config.embedding.body_chars) for article in articles]
+    """Vectors of articles, in their order; zeros in a language that the model does not read."""
+    reads = Lexicon(declared_languages(config.embedding)).reads
+    texts = [
+        embedding_text(article, config.embedding.body_chars) if reads(article.language) else ""
+        for article in articles
+    ]
     return embed_cached(texts, embedder, cache, progress)
 
 
@@ -138,12 +143,12 @@ def replay(
     clicks: Labels,
     say: Say = lambda _: None,
     watch: Watch | None = None,
-    listen: Listen | None = None,
+    each: OfList | None = None,
 ) -> Lessons:
     """Run a log through the online classes: pasts that it gives without times, then what happened."""
     for exposure in exposures:
         _remember(state, exposure)
-    lessons = learn(state, log, exposures, clicks, say, watch, listen)
+    lessons = learn(state, log, exposures, clicks, say, watch, each)
     state.learned = lessons.learned
     return lessons
 
@@ -171,7 +176,11 @@ def _manifest(
     return {
         "version": name,
         "created": created.isoformat(),
-        "embedder": {"model_id": material.model_id, "dimensions": material.vectors.shape[1]},
+        "embedder": {
+            "model_id": material.model_id,
+            "dimensions": material.vectors.shape[1],
+            "languages": list(declared_languages(config.embedding)),
+        },
         "data_window": window,
         "fit_until": None if fit_until is None else fit_until.isoformat(),
         "events": len(log),

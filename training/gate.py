@@ -271,7 +271,9 @@ def _served(standing: _Standing, material: Material) -> State:
     for article, vector in zip(material.articles, material.vectors, strict=True):
         row = state.catalog.row(article.article_id)
         if row is None or not state.catalog.is_known(row):
-            state.add_vector(state.catalog.put(article), vector)
+            row = state.catalog.put(article)
+            state.index.resize(row + 1)
+            state.place(row, article, vector if vector.any() else None)
     state.popularity.resize(len(state.catalog))
     state.index.resize(len(state.catalog))
     return state

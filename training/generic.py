@@ -8,19 +8,32 @@ Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
+class Cell:
+    """Where a value stands, and the interval that belongs to it.
+
+    Attributes:
+        path: of the value.
+        interval: path of its interval, None without: of ``NAME`` under ``ci``, or of ``NAME_ci``.
+    """
+
+    path: Path
+    interval: Path | None = None
+
+
+@dataclass(frozen=True)
 class Block:
     """A titled table.
 
     Attributes:
         title: words of the path.
         columns: names of the value columns; the first column holds the rows' names.
-        rows: (name, paths of the cells; None where a row lacks the column).
+        rows: (name, cells; None where a row lacks the column).
         notes: sentences that stand under the same key.
     """
 
     title: str
     columns: list[str] = field(default_factory=list)
-    rows: list[tuple[str, list[Path | None]]] = field(default_factory=list)
+    rows: list[tuple[str, list[Cell | None]]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
@@ -80,14 +93,18 @@ def _table(
     return Block(_title(path), columns, table, list(notes))
 
 
-def _cells(part: Mapping[str, Any], where: Path) -> Iterator[tuple[str, Path]]:
-    """Column and path of each value; those of a mapping within are named by both keys."""
+def _cells(part: Mapping[str, Any], where: Path) -> Iterator[tuple[str, Cell]]:
+    """Column and place of each value; those of a mapping within are named by both keys."""
+    found: dict[str, Path] = {}
     for key, value in part.items():
         if _is_value(value):
-            yield key, where if "value" in part and len(part) == 1 else (*where, key)
+            found[key] = where if "value" in part and len(part) == 1 else (*where, key)
         elif isinstance(value, Mapping):
-            for column, path in _cells(value, (*where, key)):
-                yield f"{column} {key}", path
+            found |= {f"{column} {key}": cell.path for column, cell in _cells(value, (*where, key))}
+    intervals = {name: f"{name}{end}" for name in found for end in (" ci", "_ci") if f"{name}{end}" in found}
+    for name, path in found.items():
+        if name not in intervals.values():
+            yield name, Cell(path, found.get(intervals.get(name, "")))
 
 
 def _is_value(value: Any) -> bool:
@@ -130,7 +147,9 @@ def number(value: Any, sign: bool = False) -> str:
         ('0.6335', '12,345', '0.1000 to -', '-', '25.2')
     """
     if isinstance(value, list | tuple) and len(value) == 2 and not any(isinstance(v, str) for v in value):
-        return f"{number(value[0], sign)} to {number(value[1], sign)}"
+        return (
+            "-" if value[0] is value[1] is None else f"{number(value[0], sign)} to {number(value[1], sign)}"
+        )
     if value is None:
         return "-"
     if isinstance(value, bool):

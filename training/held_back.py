@@ -21,7 +21,7 @@ from training.baselines import Asked, decayed_counts
 from training.judging import blend_only
 from training.material import Material
 from training.metrics import NAMES, Table, cluster_bootstrap, impression_metrics
-from training.moments import Moments, with_impressions
+from training.moments import Moments, as_counted
 
 Scorer = Callable[[State, Exposure, Query, NDArray[np.int32]], NDArray[np.float64]]
 
@@ -109,9 +109,8 @@ def judge(
         scorers: by name.
     """
     lag = state.config.train.serving_lag_minutes * 60.0
-    per_click, examination = state.config.popularity.impressions_per_click, state.learned.examination
-    log = with_impressions(material.log, material.exposures, material.clicks, per_click, examination)
-    moments = Moments(state, log, known_until)
+    counted = as_counted(state, material.log, material.exposures, material.clicks)
+    moments = Moments(state, counted, known_until)
     values: dict[str, list[tuple[float, ...]]] = {name: [] for name in scorers}
     for number, exposure in enumerate(lists):
         now = moments.until(exposure.ts.timestamp() - lag)

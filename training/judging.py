@@ -20,7 +20,7 @@ from training.baselines import PLAIN, Asked, Baseline, Frozen, ImplicitItems, Se
 from training.insight import Insight
 from training.learn import openings, trails_of
 from training.metrics import Table, impression_metrics
-from training.moments import Moments, with_impressions
+from training.moments import Moments, as_counted
 from training.readers import EventLog
 
 _COLD = 5
@@ -85,14 +85,7 @@ class Judge:
         self.state, self._rng = state, np.random.default_rng(seed)
         known = [exposure for exposure in exposures if exposure.ts.timestamp() <= self._watermark]
         self._baselines = baselines_before(state, log.between(-np.inf, self._watermark), known, articles)
-        counted = with_impressions(
-            log,
-            exposures,
-            clicks,
-            state.config.popularity.impressions_per_click,
-            state.learned.examination,
-        )
-        self._moments = Moments(state, counted, self._watermark)
+        self._moments = Moments(state, as_counted(state, log, exposures, clicks), self._watermark)
         self._blank = _blank(state)
         self._notes, self._early = _Notes(), 0
         self._insight = Insight.of(bundle.manifest.get("metrics", {}), seed)

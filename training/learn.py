@@ -11,7 +11,7 @@ from recsys.affinity import Affinity
 from recsys.age import AgeCurves
 from recsys.candidates import Rows
 from recsys.config import Config
-from recsys.covisitation import Trails
+from recsys.covisitation import Covisitation, Trails
 from recsys.examination import Examination
 from recsys.features import check_names, learned_matrix
 from recsys.learned import Learned
@@ -26,10 +26,15 @@ from training.examination import learn_examination
 from training.fit_ranker import Examples, fit_ranker, gain_on_later
 from training.fit_topics import fit_topics
 from training.learn_age import Openings, learn_age
-from training.moments import Moments, with_impressions
+from training.list_lessons import learn_recipes
+from training.metrics import auc
+from training.moments import with_impressions
 from training.readers import EventLog
+from training.replayed import ReplayedMoments
 from training.shown import shown_places
 
+# told of every list that teaches: exposure, state, query, rows of its known candidates, all lists so far
+OfList = Callable[[Exposure, State, Query, Rows, Examples], None]
 OPENED = (EVENT_TYPES.index("view"), EVENT_TYPES.index("click"))
 _DAY = 86_400.0
 _ODD = np.uint64(0x9E3779B97F4A7C15)
@@ -65,11 +70,6 @@ class Watch(Protocol):
         """What was noted."""
 
 
-# told of every list that teaches: the list, state, query, rows of the known candidates, and the examples
-# of its surface, the last of which is this list
-Listen = Callable[[Exposure, State, Query, Rows, Examples], None]
-
-
 def learn(
     state: State,
     log: EventLog,
@@ -77,7 +77,7 @@ def learn(
     clicks: Labels,
     say: Callable[[str], None],
     watch: Watch | None = None,
-    listen: Listen | None = None,
+    each: OfList | None = None,
 ) -> Lessons:
     """Replay a log through a state and learn from it on the way.
 
@@ -91,7 +91,7 @@ def learn(
         clicks: of these lists.
         say: told of each step.
         watch: told of lists and rankers.
-        listen: told of each list that teaches.
+        each: told of each list that teaches.
     """
     config = state.config
     check_names(config.ranker.features)
@@ -101,16 +101,25 @@ def learn(
     truths = _truths(state, log, exposures, clicks)
     for note in truths.notes:
         say(note)
+    recipes, told = learn_recipes(state, log, exposures, lambda part: _pairs(state, part, exposures))
+    for note in told:
+        say(note)
     per_click = config.popularity.impressions_per_click
     log = with_impressions(log, exposures, clicks, per_click, truths.examination)
     early = _together(state, log.between(-np.inf, first), exposures)
-    state.learned = replace(early, age=truths.age, examination=truths.examination)
-    moments = Moments(state, log)
-    usable = [e for e in exposures if e.ts.timestamp() > first]
-    examples = _examples(moments, usable, clicks, config, watch, listen)
-    moments.until(np.inf)
-    notes, rankers = list(truths.notes), {}
-    for surface, found in examples.items():
+    state.learned = replace(early, age=truths.age, examination=truths.examination, recipes=recipes)
+    taught = [e for e in exposures if e.ts.timestamp() > first and teaches(e, clicks)]
+    taught = taught[-config.ranker.max_lists :]
+    moments = ReplayedMoments(state, log, taught, config.train.serving_lag_minutes * 60.0)
+    examples = _examples(moments, taught, clicks, config, watch, each)
+    moments.finish()
+    notes, rankers = [*truths.notes, *told], {}
+    for surface, (found, plain) in examples.items():
+        if surface in recipes and len(plain) and _mean_auc(found) < _mean_auc(plain):
+            # what is read next in the whole catalogue misleads among the few that are shown
+            del recipes[surface]
+            found = plain
+            notes.append(f"{surface}: the learned weights rank shown lists worse; those configured stay")
         ranker, note = _ranker(surface, found, config, watch)
         say(note)
         notes.append(note)
@@ -118,7 +127,14 @@ def learn(
             rankers[surface] = ranker
     everything = _together(state, log, exposures)
     return Lessons(
-        replace(everything, rankers=rankers, age=truths.age, examination=truths.examination), notes
+        replace(
+            everything,
+            rankers=rankers,
+            recipes=recipes,
+            age=truths.age,
+            examination=truths.examination,
+        ),
+        notes,
     )
 
 
@@ -149,6 +165,12 @@ def _first_lesson(exposures: Sequence[Exposure]) -> float:
         return float("-inf")
     begin, end = exposures[0].ts.timestamp(), exposures[-1].ts.timestamp()
     return begin + 0.4 * (end - begin)
+
+
+def _pairs(state: State, log: EventLog, exposures: Sequence[Exposure]) -> Covisitation:
+    """What is read together alone, for the lessons of lists."""
+    trails = trails_of(*openings(state, log, exposures), state.config)
+    return covisited(trails, len(state.catalog), state.config.covisitation, state.config.clicklog)
 
 
 def _together(state: State, log: EventLog, exposures: Sequence[Exposure]) -> Learned:
@@ -209,26 +231,32 @@ def trails_of(
     breaks[1:] = (readers[1:] != readers[:-1]) | (np.diff(ts) > pause)
     latest = float(ts.max(initial=0.0))
     weights = np.exp2((ts - latest) / (config.covisitation.half_life_days * _DAY))
-    return Trails(rows, np.cumsum(breaks), weights)
+    return Trails(rows, np.cumsum(breaks), weights, latest)
+
+
+def teaches(exposure: Exposure, clicks: Labels) -> bool:
+    """Whether a list is of a kind that has a ranker, and was clicked."""
+    return exposure.surface in RANKED and bool(clicks.get((exposure.request_id, exposure.surface)))
 
 
 def _examples(
-    moments: Moments,
-    exposures: Sequence[Exposure],
+    moments: ReplayedMoments,
+    lists: Sequence[Exposure],
     clicks: Labels,
     config: Config,
     watch: Watch | None = None,
-    listen: Listen | None = None,
-) -> dict[str, Examples]:
-    """Features of every list that has a click and another article, as they were when it was served."""
+    each: OfList | None = None,
+) -> dict[str, tuple[Examples, Examples]]:
+    """Features of every list that has a click and another article, as they were when it was served.
+
+    Twice: on top of the weights in force, and on top of the configured ones where these are others.
+    """
     names = config.ranker.features
-    lag = config.train.serving_lag_minutes * 60.0
-    found = {surface: Examples(names) for surface in RANKED}
-    usable = [e for e in exposures if e.surface in RANKED and clicks.get((e.request_id, e.surface))]
-    lists = usable[-config.ranker.max_lists :]
+    found = {surface: (Examples(names), Examples(names)) for surface in RANKED}
+    recipes = moments.recipes
     for number, exposure in enumerate(lists):
-        state = moments.until(exposure.ts.timestamp() - lag)
-        query, rows = moments.query(state, exposure)
+        state = moments.at(number)
+        query, rows = moments.query(exposure)
         labels, weights = clicks.of(exposure)
         known = np.array([state.catalog.is_known(row) for row in rows.tolist()])
         if not labels[known].any() or labels[known].all():
@@ -241,12 +269,23 @@ def _examples(
         positions = np.array([item.position for item in exposure.items])[known]
         looked = state.learned.examination.of(exposure.surface, positions)
         ts = exposure.ts.timestamp()
-        found[exposure.surface].add(ts, scores, matrix, labels[known], weight, looked)
-        if listen is not None:
-            listen(exposure, state, query, rows[known], found[exposure.surface])
+        inforce, plain = found[exposure.surface]
+        inforce.add(ts, scores, matrix, labels[known], weight, looked)
+        if exposure.surface in recipes:
+            state.learned = replace(state.learned, recipes={})
+            scores = funnel.score(exposure.surface, query, rows[known])
+            state.learned = replace(state.learned, recipes=recipes)
+            plain.add(ts, scores, matrix, labels[known], weight, looked)
         if watch is not None and number >= (1.0 - _LATER) * len(lists):
             watch.later(state, exposure, query, rows[known], labels[known])
+        if each is not None:
+            each(exposure, state, query, rows[known], inforce)
     return found
+
+
+def _mean_auc(examples: Examples) -> float:
+    pairs = zip(examples.blend, examples.labels, strict=True)
+    return float(np.mean([auc(scores, labels) for scores, labels in pairs]))
 
 
 def _ranker(

@@ -1,47 +1,45 @@
 """What a training learns from, read once and used by every fit of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.bundle import Registry
 from recsys.catalog import Catalog, epoch
 from recsys.config import Config
 from recsys.errors import DataError
 from recsys.index import ExactIndex, Neighbours, duplicate_groups
+from recsys.lexical_index import LexicalIndex
 from recsys.schemas import Article, Exposure
 from recsys.state import State
 from training.attribution import Labels
 from training.clicklog import read_click_log
+from training.languages import lexical_of, place_neighbours
 from training.learn import RANKED
-from training.readers import EventLog, read_exposures
+from training.neighbours import find_neighbours
+from training.readers import EventLog
 
 
 @dataclass(frozen=True)
-class Material:
-    """Articles with their vectors, and a log.
+class Embeddings:
+    """Articles with their vectors.
 
     Attributes:
         articles: n articles.
         vectors: (n, d) float32 unit rows or zeros.
         neighbours: of the n articles.
-        log: events in time order.
-        exposures: served lists in time order.
-        clicks: what was clicked in each list.
+        lexical: TF-IDF vectors of those that the embedding model does not read.
         model_id: of the embedding.
-        notes: what was cleaned from the log, for people.
     """
 
     articles: Sequence[Article]
     vectors: NDArray[np.float32]
     neighbours: Neighbours
-    log: EventLog
-    exposures: Sequence[Exposure]
-    clicks: Labels
+    lexical: LexicalIndex
     model_id: str
-    notes: Sequence[str] = ()
 
     def state(self, config: Config) -> State:
         """A state with articles, neighbours and near-duplicates, without events.
@@ -55,7 +53,70 @@ class Material:
         catalog.duplicate[: len(catalog)] = duplicate_groups(
             self.neighbours, config.index.near_duplicate_cosine
         )
-        return State(config, catalog, ExactIndex(self.vectors), self.neighbours)
+        return State(config, catalog, ExactIndex(self.vectors, self.lexical), self.neighbours)
+
+
+def compared(
+    config: Config,
+    articles: Sequence[Article],
+    vectors: NDArray[np.float32],
+    model_id: str,
+    registry: Registry | None = None,
+) -> tuple[Embeddings, int]:
+    """Articles with the neighbours of each: by meaning, or by words where the model does not read them.
+
+    Args:
+        config: of the index and the embedding.
+        articles: n articles.
+        vectors: (n, d) unit rows or zeros.
+        model_id: of the embedding.
+        registry: with earlier bundles, whose neighbours are kept as far as they hold.
+
+    Returns:
+        What was found, and how many lists of neighbours were kept.
+    """
+    k, kept = config.index.neighbours, 0
+    if registry is None:
+        neighbours = Neighbours.compute(vectors, k)
+    else:
+        ids = [article.article_id for article in articles]
+        neighbours, kept = find_neighbours(ids, vectors, k, registry, model_id)
+    # an earlier bundle may hold neighbours by words, which are found anew
+    blank = ~np.any(vectors, axis=1)
+    neighbours.rows[blank], neighbours.cosines[blank] = -1, -np.inf
+    lexical = lexical_of(articles, config)
+    place_neighbours(lexical, neighbours)
+    return Embeddings(articles, vectors, neighbours, lexical, model_id), kept
+
+
+@dataclass(frozen=True)
+class Material:
+    """Articles with their vectors, and a log.
+
+    Attributes:
+        articles: n articles.
+        vectors: (n, d) float32 unit rows or zeros.
+        neighbours: of the n articles.
+        log: events in time order.
+        exposures: served lists in time order.
+        clicks: clicked articles of each list.
+        model_id: of the embedding.
+        lexical: TF-IDF vectors of those that the embedding model does not read.
+    """
+
+    articles: Sequence[Article]
+    vectors: NDArray[np.float32]
+    neighbours: Neighbours
+    log: EventLog
+    exposures: Sequence[Exposure]
+    clicks: Labels
+    model_id: str
+    lexical: LexicalIndex = field(default_factory=LexicalIndex)
+
+    def state(self, config: Config) -> State:
+        """A state with articles, neighbours and near-duplicates, without events."""
+        found = Embeddings(self.articles, self.vectors, self.neighbours, self.lexical, self.model_id)
+        return found.state(config)
 
     def before(self, ts: float) -> "Material":
         """The same articles with what happened before ``ts`` (unix seconds)."""
@@ -74,7 +135,7 @@ class Material:
         return [exposure for exposure in found if exposure is not None]
 
     def _judgeable(self, exposure: Exposure, known: set[str]) -> Exposure | None:
-        chosen = self.clicks.clicked(exposure)
+        chosen = self.clicks.get((exposure.request_id, exposure.surface))
         if exposure.surface not in RANKED or not chosen:
             return None
         items = [item for item in exposure.items if item.article_id in known]
@@ -85,28 +146,18 @@ class Material:
 
 
 def read_material(
-    data: Path,
-    config: Config,
-    articles: Sequence[Article],
-    vectors: NDArray[np.float32],
-    neighbours: Neighbours,
-    model_id: str,
-    *,
-    until: float,
-    now: float,
-) -> Material:
-    """Clean the log of canonical data, and put it beside its articles.
+    config: Config, data: Path, found: Embeddings, *, until: float, now: float
+) -> tuple[Material, list[str]]:
+    """The cleaned log of canonical data beside its articles, and what a person should know of it.
 
     Args:
+        config: for the cleaning.
         data: canonical data.
-        config: how the log is cleaned.
-        articles, vectors, neighbours, model_id: as in ``Material``.
+        found: its articles with their vectors.
         until: unix seconds; nothing later is used.
         now: unix seconds; what is dated more than a day later is left out.
     """
-    published = {article.article_id: epoch(article.published_at, np.nan) for article in articles}
+    published = {article.article_id: epoch(article.published_at, np.nan) for article in found.articles}
     cleaned = read_click_log(data, config, published, until=until, now=now)
-    known = (exposure for exposure in read_exposures(data) if exposure.ts.timestamp() <= until)
-    exposures = cleaned.believed(sorted(known, key=lambda exposure: exposure.ts))
-    facts = (cleaned.log, exposures, cleaned.labels, model_id, cleaned.notes)
-    return Material(articles, vectors, neighbours, *facts)
+    parts = (found.articles, found.vectors, found.neighbours, cleaned.log, cleaned.exposures, cleaned.labels)
+    return Material(*parts, found.model_id, found.lexical), cleaned.notes

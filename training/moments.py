@@ -17,7 +17,7 @@ from training.readers import EventLog
 
 _IMPRESSION = EVENT_TYPES.index("impression")
 _CLICK = EVENT_TYPES.index("click")
-_EVENTS_AT_ONCE = 500_000
+EVENTS_AT_ONCE = 500_000
 
 
 def with_impressions(
@@ -74,6 +74,12 @@ def with_impressions(
     return merged.sorted_by_time()
 
 
+def as_counted(state: State, log: EventLog, exposures: Sequence[Exposure], clicks: Labels) -> EventLog:
+    """The log as this state's counters take it: ``with_impressions`` by its own settings and lessons."""
+    per_click = state.config.popularity.impressions_per_click
+    return with_impressions(log, exposures, clicks, per_click, state.learned.examination)
+
+
 class _ClickTimes:
     """When each reader clicked each article."""
 
@@ -98,21 +104,24 @@ class Moments:
         state: at the time ``after``; it is changed.
         log: in time order.
         after: unix seconds up to which the state knows the log.
+
+    Attributes:
+        rows: catalogue row of each article code of the log.
     """
 
     def __init__(self, state: State, log: EventLog, after: float = float("-inf")) -> None:
         self.state, self._log = state, log
         rows = [state.catalog.refer(article_id) for article_id in log.article_ids] or [0]
-        self._rows = np.array(rows, dtype=np.int32)
+        self.rows = np.array(rows, dtype=np.int32)
         self._done = int(np.searchsorted(log.ts, after, side="right"))
-        self._fit()
+        self.fit()
 
     def until(self, ts: float) -> State:
         """The state with all events before ``ts`` (unix seconds)."""
         stop = int(np.searchsorted(self._log.ts, ts, side="left"))
         while self._done < stop:
-            last = min(stop, self._done + _EVENTS_AT_ONCE)
-            self.state.apply_batch(self._log.part(self._done, last).batch(self._rows))
+            last = min(stop, self._done + EVENTS_AT_ONCE)
+            self.state.apply_batch(self._log.part(self._done, last).batch(self.rows))
             self._done = last
         return self.state
 
@@ -123,10 +132,11 @@ class Moments:
         context = exposure.context_article_id
         known = None if context is None else catalog.refer(context)
         reader = _past(state, exposure)
-        self._fit()
+        self.fit()
         return Query(now=exposure.ts.timestamp(), context=known, reader=reader), rows
 
-    def _fit(self) -> None:
+    def fit(self) -> None:
+        """Make room for every article of the catalogue."""
         size = len(self.state.catalog)
         self.state.popularity.resize(size)
         self.state.index.resize(size)

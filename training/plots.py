@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from recsys.config import AgeCurveConfig
-from recsys.features import age_appeal
 from training.svg import GRID, INK, MAIN, MUTED, OTHER, WARN, Drawing, drawing
 
 _ROW = 0.27
 _HEAD = 0.75
 _LONG = 34
 _FEW = 30
+_NAMED = 4
+_MOST = 18
 
 
 def models(rankings: Mapping[str, Any], order: Sequence[str], best_single: str) -> Markup:
@@ -88,26 +88,21 @@ def learning(rows: Sequence[Mapping[str, Any]], name: str) -> Markup:
 
 
 def ages(rows: Sequence[Mapping[str, Any]]) -> Markup:
-    """Appeal by age: of all sections, and of single ones."""
+    """Appeal by age: of all sections, and of single ones, the best known of them with their names."""
     last = max(knot[0] for row in rows for knot in row["knots"])
-    hours = np.expm1(np.linspace(0.0, np.log1p(last), 200))
-    with drawing("ages", "Appeal of an article by its age in hours", 2.9) as made:
-        for row in rows:
-            curve = AgeCurveConfig(knots=tuple(tuple(knot) for knot in row["knots"]))
-            main = row["section"] is None
-            made.axes.plot(
-                hours,
-                age_appeal(curve, hours),
-                color=MAIN if main else OTHER,
-                linewidth=2.2 if main else 1.0,
-            )
-            if not main:
-                _at_end(made, hours, age_appeal(curve, hours), row["section"])
+    names = ", ".join(row["name"] for row in rows)
+    with drawing("ages", f"Appeal of an article by its age in hours: {names}", 2.9) as made:
+        for at, row in reversed(list(enumerate(rows))):
+            hours, appeal = np.array(row["knots"]).T
+            style = {"color": MAIN, "linewidth": 2.4} if at == 0 else {"color": OTHER, "linewidth": 0.9}
+            made.axes.plot(hours, appeal, **style)
+        _name_lines(made, rows[1 : 1 + _NAMED])
         made.axes.set_xscale("function", functions=(np.log1p, np.expm1))
         marks = [(0, "0"), (1, "1 h"), (4, "4 h"), (24, "1 d"), (168, "7 d"), (720, "30 d"), (8760, "1 y")]
         shown = [(hour, text) for hour, text in marks if hour <= last]
         made.axes.set_xticks([hour for hour, _ in shown], [text for _, text in shown])
         made.axes.minorticks_off()
+        made.axes.set_xlim(0.0, last)
         made.axes.set_ylim(0.0, 1.05)
         made.axes.set_xlabel("age")
         made.axes.set_ylabel("appeal")
@@ -115,19 +110,34 @@ def ages(rows: Sequence[Mapping[str, Any]]) -> Markup:
     return made.svg
 
 
+def examination(values: Sequence[float], name: str) -> Markup:
+    """Chance that a place is looked at, relative to the first."""
+    with drawing(name, f"Examination of {len(values)} places relative to the first", 2.4) as made:
+        made.axes.plot(np.arange(1, len(values) + 1), values, color=MAIN, marker="o", linewidth=2)
+        made.axes.set_ylim(0.0, 1.05 * max(values))
+        made.axes.set_xlabel("place")
+        made.axes.set_ylabel("looked at")
+        made.axes.grid(axis="y")
+    return made.svg
+
+
 def half_lives(rows: Sequence[Mapping[str, Any]]) -> Markup:
-    """Hours after which something counts half, on a logarithmic scale."""
+    """Hours after which something counts half, on a logarithmic scale; the first rows."""
+    rows = rows[:_MOST]
     alt = "Half-lives: " + "; ".join(f"{row['of']} {row['hours']:g} h" for row in rows)
     with drawing("halflives", alt, _HEAD + _ROW * len(rows)) as made:
         places = np.arange(len(rows))[::-1]
         hours = [row["hours"] for row in rows]
         made.axes.hlines(places, min(hours) / 2, hours, color=GRID, linewidth=2)
-        made.axes.plot(hours, places, "o", color=MAIN)
+        colours = [MAIN if row["learned"] else OTHER for row in rows]
+        made.axes.scatter(hours, places, color=colours, s=32, zorder=3)
         made.axes.set_yticks(places, [_short(row["of"]) for row in rows])
         made.axes.set_xscale("log")
         made.axes.set_xlim(min(hours) / 2, max(hours) * 2)
-        ticks = sorted(set(hours))
-        made.axes.set_xticks(ticks, [f"{tick:g} h" for tick in ticks])
+        marks = [(1, "1 h"), (4, "4 h"), (12, "12 h"), (24, "1 d"), (72, "3 d"), (168, "7 d"), (720, "30 d")]
+        shown = [(hour, text) for hour, text in marks if min(hours) / 2 <= hour <= max(hours) * 2]
+        made.axes.set_xticks([hour for hour, _ in shown], [text for _, text in shown])
+        made.axes.grid(axis="x")
         made.axes.minorticks_off()
         made.axes.tick_params(axis="y", length=0)
         made.axes.set_xlabel("counts half after")
@@ -206,5 +216,12 @@ def _short(text: str) -> str:
     return text if len(text) <= _LONG else f"{text[: _LONG - 1]}…"
 
 
-def _at_end(made: Drawing, xs: Any, ys: Any, text: str) -> None:
-    made.axes.annotate(_short(text), (xs[-1], ys[-1]), fontsize=8.5, color=MUTED)
+def _name_lines(made: Drawing, rows: Sequence[Mapping[str, Any]]) -> None:
+    """A name where each line differs most from the others, as far as that can be."""
+    tables = np.array([[appeal for _, appeal in row["knots"]] for row in rows])
+    for at, row in enumerate(rows):
+        others = np.delete(tables, at, axis=0)
+        gap = np.abs(others - tables[at]).min(axis=0) if len(others) else np.ones(tables.shape[1])
+        place = int(np.argmax(gap))
+        hours, appeal = row["knots"][place]
+        made.axes.annotate(_short(row["name"]), (hours, appeal), fontsize=8.5, color=MUTED)

@@ -1,17 +1,16 @@
 """What a report shows, as JSON values: the page is drawn from these and from nothing else."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from recsys.bundle import Bundle
-from recsys.config import Config
-from recsys.ranker import KNOTS, AdditiveRanker
 from recsys.state import State
 from training.before_after import examples
 from training.metrics import Table
+from training.report_learned import age_curves, curves, half_lives, recipes
 from training.slices import difference
 from training.verdict import verdict
 
@@ -23,17 +22,11 @@ _BLEND = "content_blend"
 
 def with_report(result: "Result", values: Mapping[str, Any]) -> dict[str, Any]:
     """The values of an evaluation and, under keys of their own, those of its report."""
-    bundle, state, tables = result.bundle, result.state, result.tables
+    bundle, state = result.bundle, result.state
     metrics = bundle.manifest.get("metrics", {})
-    single = values["against_best_single"]
     found = {
         **values,
-        "against_best_single": {
-            **single,
-            **_difference(tables, single["signal"], result.seed),
-            "chosen_by_bundle": bool(metrics.get("single_signals")),
-        },
-        "against_content_blend": _difference(tables, _BLEND, result.seed),
+        **_comparisons(result, values["against_best_single"]),
         "trained": trained(bundle),
         "judged": _judged(result),
         "ablation": result.judged.insight.ablation.rows() + _refitted(metrics),
@@ -47,17 +40,30 @@ def with_report(result: "Result", values: Mapping[str, Any]) -> dict[str, Any]:
             for surface, ranker in sorted(state.learned.rankers.items())
         },
         "dated": _dated(state),
-        "age_curves": age_curves(state.config),
-        "half_lives": half_lives(state.config),
+        "age_curves": age_curves(state),
+        "half_lives": half_lives(state),
+        "recipes": recipes(state),
+        "examination": state.learned.examination.to_json(),
+        "gate": metrics.get("gate", {}),
         "examples": examples(state, _now(result), result.judged.insight.readers),
     }
     return {"verdict": verdict(found), **found}
 
 
+def _comparisons(result: "Result", single: Mapping[str, Any]) -> dict[str, Any]:
+    """The funnel against the best single signal and the content blend; empty where nothing was judged."""
+    tables, seed = result.tables, result.seed
+    if not tables:
+        return {"against_best_single": {}, "against_content_blend": {}}
+    chosen = bool(result.bundle.manifest.get("metrics", {}).get("single_signals"))
+    told = {**single, **_difference(tables, single["signal"], seed), "chosen_by_bundle": chosen}
+    return {"against_best_single": told, "against_content_blend": _difference(tables, _BLEND, seed)}
+
+
 def _now(result: "Result") -> float:
     """When example lists are made: what the state has counted lies before it."""
-    watermark = result.state.popularity.watermark
-    return max(result.until, watermark) if np.isfinite(watermark) else result.until
+    times = [ts for ts in (result.until, result.state.popularity.watermark) if np.isfinite(ts)]
+    return max(times, default=0.0)
 
 
 def trained(bundle: Bundle) -> dict[str, Any]:
@@ -69,19 +75,19 @@ def trained(bundle: Bundle) -> dict[str, Any]:
 
 
 def _judged(result: "Result") -> dict[str, Any]:
-    table = result.tables["funnel"]
+    table = result.tables.get("funnel")
     return {
         "from": _instant(result.since),
         "until": _instant(result.until),
-        "impressions": len(table.values),
-        "readers": len(np.unique(table.clusters)),
+        "impressions": 0 if table is None else len(table.values),
+        "readers": 0 if table is None else len(np.unique(table.clusters)),
         "early": result.judged.early,
         "seed": result.seed,
     }
 
 
-def _instant(ts: float) -> str:
-    return datetime.fromtimestamp(ts, UTC).isoformat()
+def _instant(ts: float) -> str | None:
+    return None if not np.isfinite(ts) else datetime.fromtimestamp(ts, UTC).isoformat()
 
 
 def _difference(tables: Mapping[str, Table], other: str, seed: int) -> dict[str, Any]:
@@ -99,30 +105,6 @@ def _refitted(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def curves(ranker: AdditiveRanker, distributions: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Each learned curve, the one with the widest reach first.
-
-    Returns:
-        ``feature``, ``at`` (raw values of the feature at the knots), ``values`` there in units of the content
-        blend's score, ``reach`` (highest less lowest), and where training noted them ``histogram`` (in
-        equal steps from the first knot to the last) and ``missing`` (share of candidates).
-    """
-    rows = []
-    for column, name in enumerate(ranker.names):
-        values = ranker.values[column]
-        at = ranker.centres[column] + ranker.scales[column] * np.array(KNOTS)
-        rows.append(
-            {
-                "feature": name,
-                "at": at.tolist(),
-                "values": values.tolist(),
-                "reach": float(np.ptp(values)),
-                **distributions.get(name, {}),
-            }
-        )
-    return sorted(rows, key=lambda row: (-row["reach"], row["feature"]))
-
-
 def _dated(state: State) -> float:
     """Share of the articles whose time of publication is known."""
     catalog = state.catalog
@@ -130,46 +112,3 @@ def _dated(state: State) -> float:
     if not known.any():
         return 0.0
     return float((~np.isnan(catalog.published[: len(catalog)][known])).mean())
-
-
-def age_curves(
-    config: Config, sections: Mapping[str, Sequence[tuple[float, float]]] | None = None
-) -> list[dict[str, Any]]:
-    """Appeal by age: the configured curve, and those of single sections where they were learned.
-
-    Args:
-        config: for the curve of all sections.
-        sections: (hours, appeal) at the knots, by section.
-    """
-    rows: list[dict[str, Any]] = [
-        {
-            "section": None,
-            "knots": [list(knot) for knot in config.age_curve.knots],
-            "unknown": config.age_curve.unknown,
-        }
-    ]
-    for name, knots in (sections or {}).items():
-        rows.append({"section": name, "knots": [list(knot) for knot in knots], "unknown": None})
-    return rows
-
-
-def half_lives(config: Config, sections: Mapping[str, float] | None = None) -> list[dict[str, Any]]:
-    """After how many hours a reading, a click or an engagement counts half, by what reads it.
-
-    Args:
-        config: for the lists and the counters.
-        sections: hours by section, where they were learned.
-    """
-    counts = config.popularity
-    rows: list[dict[str, Any]] = []
-    for surface in type(config.surfaces).model_fields:
-        if surface == "latest":
-            # ordered by time alone
-            continue
-        chosen = config.surfaces.of(surface)
-        rows.append({"of": f"readers, list {surface}", "hours": chosen.half_life_hours})
-    rows.append({"of": "click-through rate of the blend", "hours": counts.ctr_half_life_hours})
-    rows.append({"of": "read minutes, shares, saves, comments", "hours": counts.engagement_half_life_hours})
-    for name, hours in (sections or {}).items():
-        rows.append({"of": f"section {name}", "hours": hours})
-    return rows

@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from training import plots
-from training.generic import Block, blocks, number
+from training.generic import Block, Cell, blocks, number
 from training.verdict import plain
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -50,18 +50,24 @@ class _View:
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         self._values = values
-        self.single: str = values["against_best_single"]["signal"]
+        self.single: str = values["against_best_single"].get("signal", "")
         rankings = values["rankings"]
         others = sorted((name for name in rankings if name != "funnel"), key=lambda n: -rankings[n]["auc"])
-        self.models = ["funnel", *others]
+        self.models = ["funnel", *others] if others else list(rankings)
 
     def cell(self, *path: str | int, sign: bool = False, short: bool = False) -> Markup:
         """A table cell with a number of the values, or an interval."""
         return Markup('<td data-path="{}">{}</td>').format(*self._told(path, sign, short))
 
-    def both(self, group: str, name: str, metric: str) -> Markup:
-        """A cell with a metric and, below it, its interval."""
-        mean, span = self._told((group, name, metric)), self._told((group, name, "ci", metric))
+    def at(self, cell: Cell | None) -> Markup:
+        """A cell of a table of any shape."""
+        if cell is None:
+            return Markup("<td>-</td>")
+        return self.cell(*cell.path) if cell.interval is None else self.both(cell.path, cell.interval)
+
+    def both(self, path: Sequence[str | int], interval: Sequence[str | int]) -> Markup:
+        """A cell with a number and, below it, its interval."""
+        mean, span = self._told(path), self._told(interval)
         form = '<td><span data-path="{}">{}</span><br><small data-path="{}">{}</small></td>'
         return Markup(form).format(*mean, *span)  # noqa: S704
 
@@ -85,8 +91,9 @@ class _View:
         return [(at, row) for at, row in enumerate(self._values["ablation"]) if row["kind"] == kind]
 
     def ablation_plot(self, kind: str) -> Markup:
-        """What parts earn."""
-        return plots.ablation([row for _, row in self.parts(kind)], f"{_FIGURES}{kind}")
+        """What parts earn; those that change nothing at all are not drawn."""
+        rows = [row for _, row in self.parts(kind) if any(row["auc_ci"]) or row["of"] == "group"]
+        return plots.ablation(rows, f"{_FIGURES}{kind}")
 
     def learning_plot(self, surface: str) -> Markup:
         """Quality by lists fitted on."""
@@ -94,16 +101,19 @@ class _View:
 
     def curve_plots(self, surface: str) -> list[tuple[Mapping[str, Any], Markup]]:
         """The learned curves that reach furthest, on one scale, so that heights compare."""
-        rows = self._values["curves"][surface]
-        limit = 1.08 * max((abs(value) for row in rows for value in row["values"]), default=1.0) or 1.0
+        rows = self._drawn(surface)
+        limit = 1.08 * max((abs(value) for row in rows for value in row["values"]), default=1.0)
         return [
-            (row, plots.curve(row, f"{_FIGURES}curve-{surface}-{at}", limit))
-            for at, row in enumerate(rows[:_CURVES])
+            (row, plots.curve(row, f"{_FIGURES}curve-{surface}-{at}", limit)) for at, row in enumerate(rows)
         ]
+
+    def _drawn(self, surface: str) -> list[Mapping[str, Any]]:
+        return [row for row in self._values["curves"][surface] if row["reach"] > 0][:_CURVES]
 
     def other_curves(self, surface: str) -> list[str]:
         """Features whose curves are not drawn."""
-        return [row["feature"] for row in self._values["curves"][surface][_CURVES:]]
+        rows = self._values["curves"][surface]
+        return [row["feature"] for row in rows[len(self._drawn(surface)) :]]
 
     def ages_plot(self) -> Markup:
         """Appeal by age."""
@@ -112,6 +122,10 @@ class _View:
     def half_lives_plot(self) -> Markup:
         """Half-lives."""
         return plots.half_lives(self._values["half_lives"])
+
+    def examination_plot(self, surface: str) -> Markup:
+        """Places that are looked at."""
+        return plots.examination(self._values["examination"][surface], f"{_FIGURES}places-{surface}")
 
     def reliability_plot(self, surface: str) -> Markup:
         """Observed against predicted."""

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.blending import raw_parts, weigh
-from recsys.candidates import Rows
 from recsys.config import Config, SurfaceConfig, build_config
 from recsys.errors import DataError
 from recsys.pipeline import Funnel, Query
 from recsys.profile import reader_key
+from recsys.recipes import Recipe
 from recsys.schemas import Exposure
 from recsys.state import State
 from training.fit_ranker import Examples, fit_ranker
@@ -35,20 +35,30 @@ class _Lists:
 
     given: Examples
     raw: list[dict[str, Floats]] = field(default_factory=list)
+    raw_learned: list[dict[str, Floats]] = field(default_factory=list)
+    recipe: Recipe | None = None
     readers: list[int] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.raw)
 
-    def examples(self, config: SurfaceConfig, part: slice) -> Examples:
+    def latest(self, count: int) -> "_Lists":
+        """The last ``count`` lists."""
+        part = slice(-count, None)
+        kept = (self.raw[part], self.raw_learned[part], self.recipe, self.readers[part])
+        return _Lists(self.given.part(part), *kept)
+
+    def examples(self, config: SurfaceConfig, surface: str, part: slice) -> Examples:
         """What a ranker is fitted on or judged by, with the blend of these weights."""
         found = self.given.part(part)
-        found.blend = [_blend(raw, config) for raw in self.raw[part]]
+        recipe = self.recipe.under(config, surface) if self.recipe else Recipe.configured(config)
+        raw = (self.raw_learned if self.recipe else self.raw)[part]
+        found.blend = [_blend(parts, recipe, config.min_similarity) for parts in raw]
         return found
 
 
-def _blend(raw: Mapping[str, Floats], config: SurfaceConfig) -> Floats:
-    columns, _ = weigh(raw, config)
+def _blend(raw: Mapping[str, Floats], recipe: Recipe, floor: float) -> Floats:
+    columns, _ = weigh(raw, recipe, floor)
     return np.sum(columns, axis=0) if columns else np.zeros(len(next(iter(raw.values()))))
 
 
@@ -68,8 +78,12 @@ class Search:
         self.config = config
         self._seen = {surface: _Lists(Examples(config.ranker.features)) for surface in RANKED}
         state = material.state(config)
-        replay(state, material.log, material.exposures, material.clicks, listen=self._listen)
-        self.lists = {name: lists for name, lists in self._seen.items() if len(lists) >= _FEWEST}
+        lessons = replay(state, material.log, material.exposures, material.clicks, each=self._watch)
+        self.lists = {}
+        for surface, lists in self._seen.items():
+            lists.recipe = lessons.learned.recipes.get(surface)
+            if len(lists) >= _FEWEST:
+                self.lists[surface] = lists.latest(config.tune.max_lists)
         self.space = [row for row in config.tune.space if self._matters(row[0])]
         if not self.space:
             counts = ", ".join(f"{len(lists):,} of {name}" for name, lists in self._seen.items())
@@ -78,11 +92,22 @@ class Search:
                 "tune.space names are needed"
             )
 
-    def _listen(self, exposure: Exposure, state: State, query: Query, rows: Rows, given: Examples) -> None:
+    def _watch(
+        self,
+        exposure: Exposure,
+        state: State,
+        query: Query,
+        rows: NDArray[np.int32],
+        given: Examples,
+    ) -> None:
         surface, lists = exposure.surface, self._seen[exposure.surface]
-        moment = Funnel(state).moment(query, surface)
+        moment, config = Funnel(state).moment(query, surface), state.config.surfaces.of(surface)
         lists.given = given
-        lists.raw.append(raw_parts(state, rows, moment, state.config.surfaces.of(surface)))
+        lists.raw.append(raw_parts(state, rows, moment, config.half_life_hours))
+        learned = state.learned.recipes.get(surface)
+        if learned is not None:
+            hours = learned.under(config, surface).half_life_hours
+            lists.raw_learned.append(raw_parts(state, rows, moment, hours))
         lists.readers.append(reader_key(exposure.reader) >> 1)
 
     def _matters(self, key: str) -> bool:
@@ -99,8 +124,7 @@ class Search:
         for name, lists in self.lists.items():
             edges = self._edges(lists)
             for fold in range(1, len(edges) - 2):
-                earlier, later = slice(edges[0], edges[fold]), slice(edges[fold], edges[fold + 1])
-                table = self._judged(config, name, earlier, later)
+                table = self._judged(config, name, slice(0, edges[fold]), slice(edges[fold], edges[fold + 1]))
                 found.append(table.values[:, column])
         return float(np.concatenate(found).mean())
 
@@ -109,8 +133,7 @@ class Search:
         config, tables = self.with_values(values), []
         for name, lists in self.lists.items():
             edges = self._edges(lists)
-            earlier, later = slice(edges[0], edges[-2]), slice(edges[-2], edges[-1])
-            tables.append(self._judged(config, name, earlier, later))
+            tables.append(self._judged(config, name, slice(0, edges[-2]), slice(edges[-2], edges[-1])))
         return Table(
             np.concatenate([table.values for table in tables]),
             np.concatenate([table.clusters for table in tables]),
@@ -118,14 +141,13 @@ class Search:
 
     def _edges(self, lists: _Lists) -> list[int]:
         """Bounds of the slices: one to begin with, the folds, the latest."""
-        count, rules = len(lists), self.config.tune
-        first = max(0, count - rules.max_lists)
-        last = count - round(rules.later_share * (count - first))
-        return [*np.linspace(first, last, rules.folds + 2).round().astype(int).tolist(), count]
+        count = len(lists)
+        last = count - round(self.config.tune.later_share * count)
+        return [*np.linspace(0, last, self.config.tune.folds + 2).round().astype(int).tolist(), count]
 
     def _judged(self, config: Config, surface: str, earlier: slice, later: slice) -> Table:
         lists, rules = self.lists[surface], config.surfaces.of(surface)
-        fitted, judged = lists.examples(rules, earlier), lists.examples(rules, later)
+        fitted, judged = lists.examples(rules, surface, earlier), lists.examples(rules, surface, later)
         scores = judged.blend
         if rules.ranking == "learned" and len(fitted) >= config.ranker.min_lists:
             ranker = fit_ranker(fitted, config.ranker, rules.learned_share)

@@ -46,7 +46,7 @@ _STYLE = {
     "legend.frameon": False,
     "path.simplify": False,
 }
-WIDTH = 5.6
+WIDTH = 5.0
 
 
 class Drawing:

@@ -1,8 +1,9 @@
 """What an evaluation found, in sentences that an editor understands."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from training.ablation import LEARNED
 from training.slices import JUDGED_FROM
 
 _NAMES = {
@@ -32,8 +33,18 @@ def plain(model: str) -> str:
 
 def verdict(values: Mapping[str, Any]) -> list[str]:
     """Sentences from the values of a report: better or not, by how much, how certain, where not."""
+    if not values["rankings"]:
+        return [
+            "No served list holds both a click and an article that was not clicked, so it cannot be said "
+            "whether the bundle orders lists better than a single signal."
+        ]
     sentences = [_overall(values), _against_single(values), _first_places(values)]
-    sentences += [_of_learning(values), *_slices(values["slices"]), _limits(values)]
+    sentences += [
+        _of_learning(values),
+        _parts(values["ablation"]),
+        *_slices(values["slices"]),
+        _limits(values),
+    ]
     return [sentence for sentence in sentences if sentence]
 
 
@@ -95,6 +106,21 @@ def _of_learning(values: Mapping[str, Any]) -> str:
         f"The curves learned from clicks {effect}: {_points(found['auc_difference'])} points over the "
         f"content blend (between {_points(low)} and {_points(high)})."
     )
+
+
+def _parts(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The groups of signals that are missed when they are left out, and those that are not."""
+    groups = [row for row in rows if row["kind"] == "dropped" and row["of"] == "group"]
+    groups = [row for row in groups if row["part"] != LEARNED]
+    told = ""
+    for says, found in (
+        ("Left out, these would be missed", [row for row in groups if row["auc_ci"][1] < 0]),
+        ("Without these the order would be better", [row for row in groups if row["auc_ci"][0] > 0]),
+    ):
+        if found:
+            parts = ", ".join(f"{row['part']} ({_points(row['auc_change'])} points)" for row in found)
+            told += f"{says}: {parts}. "
+    return told.strip()
 
 
 def _slices(slices: Mapping[str, Any]) -> list[str]:

@@ -3,7 +3,14 @@
 Units stand in the names (``half_life_hours``). An unknown key is an error that names it.
 """
 
-from recsys.config.learning import ClicklogConfig, ExaminationConfig, RankerConfig, TopicsConfig, TrainConfig
+from recsys.config.learning import (
+    ClicklogConfig,
+    ExaminationConfig,
+    ListsConfig,
+    RankerConfig,
+    TopicsConfig,
+    TrainConfig,
+)
 from recsys.config.loading import build_config, load_config
 from recsys.config.section import Section
 from recsys.config.selection import GateConfig, TuneConfig
@@ -30,6 +37,7 @@ __all__ = [
     "ExaminationConfig",
     "GateConfig",
     "IndexConfig",
+    "ListsConfig",
     "PopularityConfig",
     "ProfileConfig",
     "RankerConfig",

@@ -22,6 +22,7 @@ class ClicklogConfig(Section):
     read_within_minutes: Annotated[float, Field(ge=0)] = 120.0
     read_weight_low: Share = 0.3
     read_weight_high: Annotated[float, Field(ge=1, le=100)] = 2.0
+    max_lists: Annotated[int, Field(ge=1)] = 200_000
     memory_mb: Annotated[int, Field(ge=200)] = 2_000
 
 
@@ -56,6 +57,13 @@ class ExaminationConfig(Section):
     min_clicks: Annotated[int, Field(ge=1)] = 500
     min_propensity: Annotated[float, Field(gt=0, le=1)] = 0.02
     max_weight: Annotated[float, Field(ge=1)] = 10.0
+
+
+class ListsConfig(Section):
+    """From how much the weights of `related` and `for_you` are learned."""
+
+    min_reads: Annotated[int, Field(ge=1)] = 200
+    max_reads: Annotated[int, Field(ge=1)] = 1500
 
 
 class TrainConfig(Section):

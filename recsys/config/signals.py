@@ -9,9 +9,14 @@ from recsys.config.section import Positive, Section, Share, Weight
 
 
 class EmbeddingConfig(Section):
-    """Which text is embedded and by what."""
+    """Which text is embedded and by what.
+
+    ``languages`` are those that the model reads; None asks the model's card, an empty list or "any"
+    means all.
+    """
 
     model: str = "default"
+    languages: tuple[str, ...] | None = None
     body_chars: Annotated[int, Field(ge=0, le=20_000)] = 500
     batch_size: Annotated[int, Field(ge=1, le=1024)] = 32
 
@@ -103,10 +108,12 @@ class CovisitationConfig(Section):
     reach: Annotated[int, Field(ge=1, le=200)] = 10
     closeness: Annotated[float, Field(ge=0, le=5)] = 1.0
     backward: Share = 0.4
-    shrinkage: Annotated[float, Field(ge=0)] = 2.0
+    shrinkage: Annotated[float, Field(ge=0)] = 0.5
     popularity_balance: Share = 0.0
-    half_at: Positive = 0.003
+    walk: Annotated[float, Field(ge=0, le=100)] = 3.0
+    walk_width: Annotated[int, Field(ge=1, le=1000)] = 30
+    half_at: Positive = 0.05
     past: Annotated[int, Field(ge=1, le=200)] = 30
     recency: Share = 0.95
-    visit_gap_hours: Positive = 24.0
+    visit_gap_hours: Positive = 720.0
     half_life_days: Positive = 30.0

@@ -18,6 +18,7 @@ class Weights(Section):
     ctr: Weight = 0.0
     engagement: Weight = 0.0
     freshness: Weight = 0.0
+    newness: Weight = 0.0
     priority: Weight = 0.0
     off_topic: Weight = 0.0
 
@@ -32,6 +33,8 @@ class SurfaceConfig(Section):
     section_spread: Weight = 0.0
     min_similarity: Annotated[float, Field(ge=-1, le=1)] = -1.0
     prefer_max_age_hours: Positive | None = None
+    blending: Literal["learned", "weights"] = "learned"
+    topical_places: Annotated[int, Field(ge=0, le=100)] = 0
     ranking: Literal["learned", "blend"] = "learned"
     learned_share: Annotated[float, Field(ge=0, le=100)] = 3.0
     factors: dict[str, Weight] = Field(default_factory=dict)
@@ -42,7 +45,12 @@ def _related() -> SurfaceConfig:
         similarity=1.0, covisited=0.5, section=0.05, popularity=0.12, freshness=0.08, off_topic=-1.0
     )
     return SurfaceConfig(
-        title="You May Also Like", weights=weights, min_similarity=0.15, diversity=0.1, learned_share=0.1
+        title="You May Also Like",
+        weights=weights,
+        min_similarity=0.15,
+        diversity=0.1,
+        learned_share=0.1,
+        topical_places=5,
     )
 
 

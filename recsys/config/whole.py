@@ -7,9 +7,17 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from recsys.config.learning import ClicklogConfig, ExaminationConfig, RankerConfig, TopicsConfig, TrainConfig
+from recsys.config.learning import (
+    ClicklogConfig,
+    ExaminationConfig,
+    ListsConfig,
+    RankerConfig,
+    TopicsConfig,
+    TrainConfig,
+)
 from recsys.config.section import Section
 from recsys.config.selection import GateConfig, TuneConfig
+from recsys.config.serving import ServingConfig
 from recsys.config.signals import (
     AgeCurveConfig,
     CovisitationConfig,
@@ -36,11 +44,13 @@ class Config(Section):
     topics: TopicsConfig = TopicsConfig()
     ranker: RankerConfig = RankerConfig()
     examination: ExaminationConfig = ExaminationConfig()
+    lists: ListsConfig = ListsConfig()
     candidates: CandidatesConfig = CandidatesConfig()
     surfaces: SurfacesConfig = Field(default_factory=SurfacesConfig)
     sensitivity: tuple[SensitivityRule, ...] = ()
     site: SiteConfig = SiteConfig()
     auth: AuthConfig = AuthConfig()
+    serving: ServingConfig = ServingConfig()
     train: TrainConfig = TrainConfig()
     gate: GateConfig = GateConfig()
     tune: TuneConfig = TuneConfig()

@@ -14,7 +14,8 @@ from recsys.pipeline import Query, Slate
 from recsys.schemas import Id
 from serving import answers, wire
 from serving.problems import Problem
-from serving.service import Served, Service
+from serving.served import Served
+from serving.service import Service
 
 router = APIRouter(include_in_schema=False)
 LISTS = ["latest", "related", "popular", "must_reads"]

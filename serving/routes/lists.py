@@ -1,6 +1,7 @@
 """Lists for an article, a reader, a page."""
 
 import time
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -46,6 +47,11 @@ def _serve(
     reader = wire.past_of(served, who, history or [])
     query = wire.query_of(service, served, params, context, reader)
     query = wire.with_rules(service, served, query, surfaces)
+    personal = who is not None or bool(history)
+    request_id = answers.new_request_id() if personal else None
+    # a history that the browser keeps is not logged, so what follows from it is not either
+    if request_id is not None and not history and service.features.wants(request_id, served):
+        query = replace(query, witness=[])
     slates, lost = (
         served.funnel.page(surfaces, query) if page else (_single(served.funnel, surfaces[0], query), 0.0)
     )
@@ -53,10 +59,17 @@ def _serve(
         service.telemetry.utility_lost.observe(lost)
     _note_fallbacks(service, slates)
     context_id = served.state.catalog.ids[context[0]] if context[0] is not None else article_id
-    personal = who is not None or bool(history)
-    response, request_id = answers.answer(
-        request, served, slates, personal=personal, explain=params.explain, page=page, context_id=context_id
+    response = answers.answer(
+        request,
+        served,
+        slates,
+        request_id=request_id,
+        explain=params.explain,
+        page=page,
+        context_id=context_id,
     )
+    if request_id is not None and query.witness:
+        service.features.take(served, request_id, query.now, context_id, query.witness)
     if request_id is not None and who is not None:
         took = (time.perf_counter() - started) * 1e3
         now = service.clock.instant()

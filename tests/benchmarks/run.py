@@ -1,7 +1,7 @@
 """``make bench``: figures as ratios to baselines of the same run.
 
-python -m tests.benchmarks.run [--only PART ...] [--rounds 6] [--articles 43000] [--json F], where PART is one
-of embedding, core, serving, retraining.
+python -m tests.benchmarks.run [--only PART] [--rounds 6] [--articles N] [--clicks N] [--events N] [--json F]
+where PART is one of embedding, core, replay, training, retraining, serving.
 """
 
 import argparse
@@ -17,17 +17,22 @@ from training.embed import SentenceTransformerEmbedder
 from training.fit import EMBEDDERS
 from training.onnx_export import export_onnx
 
-PARTS = ("embedding", "core", "serving", "retraining")
+PARTS = ("embedding", "core", "replay", "training", "retraining", "serving")
 
 
-def measured(part: str, rounds: int, articles: int, folder: Path) -> list[Figure]:
+def measured(part: str, asked: argparse.Namespace, folder: Path) -> list[Figure]:
     """The figures of one part."""
-    from tests.benchmarks import core, embedding, retraining, serving
+    from tests.benchmarks import core, embedding, replay, retraining, serving, training
 
+    rounds, articles = asked.rounds, asked.articles
+    if part == "training":
+        return training.measure(rounds, asked.clicks, asked.events)
     if part == "embedding":
         return embedding.measure(rounds)
     if part == "core":
         return core.measure(articles, rounds)
+    if part == "replay":
+        return replay.measure(rounds)
     if part == "retraining":
         return retraining.measure(articles, folder)
     embedder = SentenceTransformerEmbedder()
@@ -53,13 +58,15 @@ def main() -> None:
     call.add_argument("--only", choices=PARTS, action="append")
     call.add_argument("--rounds", type=int, default=6)
     call.add_argument("--articles", type=int, default=43_000)
+    call.add_argument("--clicks", type=int, default=20_000_000, help="rows that training counts")
+    call.add_argument("--events", type=int, default=10_000_000, help="largest log of training's growth")
     call.add_argument("--json", type=Path)
     asked = call.parse_args()
     console, figures = Console(width=170), []
     with tempfile.TemporaryDirectory() as folder:
         for part in asked.only or PARTS:
             console.print(f"measuring {part} ...", style="dim")
-            figures += measured(part, asked.rounds, asked.articles, Path(folder))
+            figures += measured(part, asked, Path(folder))
     console.print(table_of(figures))
     if asked.json is not None:
         asked.json.write_text(

@@ -14,6 +14,7 @@ from recsys.errors import ConfigError
 from recsys.features import FEATURE_NAMES, LEARNED, NEUTRAL, Moment, check_names, learned_matrix
 from recsys.learned import Learned
 from recsys.pipeline import Funnel, Query
+from recsys.profile import Reader
 from recsys.ranker import KNOTS, AdditiveRanker
 from recsys.schemas import Event
 from recsys.state import State
@@ -179,7 +180,8 @@ def test_what_the_catalogue_lacks_is_scored_by_its_counts_and_without_any_it_cha
 
 def test_every_feature_can_be_asked_for_and_others_are_refused_by_name() -> None:
     state = world([article("a", section="World")], events=views("a", 3))
-    matrix = learned_matrix(state, np.array([0], np.int32), Moment(T, 0, None, T), FEATURE_NAMES)
+    reader = Reader(np.array([0], np.int32))
+    matrix = learned_matrix(state, np.array([0], np.int32), Moment(T, 0, reader, T), FEATURE_NAMES)
     assert matrix.shape == (1, 3 * len(LEARNED))
     check_names(FEATURE_NAMES)
     for wrong in ("openings_2h", "age.mean", "age.rank.rank"):

@@ -117,7 +117,7 @@ def test_ten_years_at_one_hour_neither_overflow_nor_lose_the_present() -> None:
     when[-50:] = TEN_YEARS - np.linspace(48 * HOUR, 0, 50)
     cuts = np.searchsorted(ts, when)
     asked = Asked(rng.integers(0, 3, 200).astype(np.int32), cuts, when)
-    found = masses_at(Stream(rows, ts), asked, (1.0, 168.0))
+    found = masses_at(Stream(rows, ts, np.arange(len(ts))), asked, (1.0, 168.0))
     assert np.isfinite(found).all()
     for column, hours in enumerate((1.0, 168.0)):
         for place in range(200):
@@ -136,7 +136,7 @@ def test_ten_years_of_the_online_counter_are_replayed() -> None:
         counter.add(rows[done:cut], ts[done:cut], np.ones(cut - done))
         done, at = cut, ts[cut - 1]
         asked = Asked(np.arange(5, dtype=np.int32), np.full(5, cut), np.full(5, at))
-        found = masses_at(Stream(rows, ts), asked, (1.0, 24.0))
+        found = masses_at(Stream(rows, ts, np.arange(len(ts))), asked, (1.0, 24.0))
         expected = np.column_stack([counter.read(at, k) for k in (0, 1)])
         np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-100)
 
@@ -145,7 +145,7 @@ def test_the_size_of_a_part_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     rng = np.random.default_rng(3)
     ts, rows = np.sort(rng.random(5_000)) * 90 * 24 * HOUR, rng.integers(0, 90_000, 5_000).astype(np.int32)
     asked = Asked(rows, np.arange(1, 5_001), ts)
-    stream = Stream(rows, ts, rng.random(5_000))
+    stream = Stream(rows, ts, np.arange(5_000), rng.random(5_000))
     whole = masses_at(stream, asked, (1.0, 24.0))
     monkeypatch.setattr(prefixes, "_AT_ONCE", 300)
     np.testing.assert_array_equal(masses_at(stream, asked, (1.0, 24.0)), whole)
@@ -163,3 +163,11 @@ def test_running_sums_begin_anew_at_each_segment(segments: list[list[float]]) ->
 def test_the_first_of_each_key_is_found_in_order(keys: list[int]) -> None:
     _, first = np.unique(np.array(keys, np.uint64), return_index=True)
     assert first_of_each(np.array(keys, np.uint64)).tolist() == sorted(first.tolist())
+
+
+@given(st.lists(st.floats(0, 1e12) | st.integers(0, 5).map(float), max_size=60))
+def test_radix_order_is_the_stable_order(values: list[float]) -> None:
+    ts = np.array(values, np.float64)
+    assert prefixes.by_time(ts).tolist() == np.argsort(ts, kind="stable").tolist()
+    rows = (ts % 200_000).astype(np.int32)
+    assert prefixes.by_entity(rows).tolist() == np.argsort(rows, kind="stable").tolist()

@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from recsys.config import Config
-from recsys.index import Neighbours
 from recsys.schemas import Article, Event, Exposure, ExposureItem
 from recsys.state import State
 from tests.builders import DIMENSIONS, NOW, event, scattered
 from training.clicklog import ClickLog, read_click_log
 from training.fit import replay
-from training.material import read_material
+from training.material import compared, read_material
 from training.writing import DatasetWriter
 
 
@@ -72,11 +71,9 @@ def trained(
     """A state as training makes it, with scattered vectors, and the notes as one text."""
     write(folder, articles, events, exposures)
     vectors = np.array([scattered(item.article_id) for item in articles], dtype=np.float32)
-    vectors, now = vectors.reshape(-1, DIMENSIONS), NOW.timestamp()
-    config = config or Config()
-    neighbours = Neighbours.compute(vectors, config.index.neighbours)
-    known = (articles, vectors, neighbours, "scattered")
-    material = read_material(folder, config, *known, until=np.inf, now=now)
-    state = material.state(config)
+    settings, rows = config or Config(), vectors.reshape(-1, DIMENSIONS)
+    found, _ = compared(settings, articles, rows, "scattered")
+    material, notes = read_material(settings, folder, found, until=np.inf, now=NOW.timestamp())
+    state = material.state(settings)
     lessons = replay(state, material.log, material.exposures, material.clicks)
-    return state, "\n".join([*material.notes, *lessons.notes])
+    return state, "\n".join([*notes, *lessons.notes])

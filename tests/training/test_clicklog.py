@@ -1,5 +1,6 @@
 """What of a log is believed, and which click belongs to which list."""
 
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys.config import ClicklogConfig, Config
+from recsys.config import ClicklogConfig, Config, load_config
 from recsys.errors import DataError
 from recsys.profile import reader_key
 from recsys.schemas import Event
@@ -67,7 +68,7 @@ def test_robots_are_left_out_by_stated_rules(tmp_path: Path) -> None:
     for rule in ("30 moments of opening in a minute", "240 openings in an hour", "1000 openings in a day"):
         assert f"1 readers with more than {rule}" in told
     assert "3,431 come from robots" in told
-    assert [exposure.request_id for exposure in found.believed(shown)] == ["q2"]
+    assert [exposure.request_id for exposure in found.exposures] == ["q2"]
 
 
 def test_a_reader_who_is_much_of_a_large_log_is_a_robot(tmp_path: Path) -> None:
@@ -87,6 +88,14 @@ def test_a_heavy_reader_is_a_person(tmp_path: Path) -> None:
     rows += [click(f"c{at}", f"a{at}", "fan", minutes_ago=30_000, request_id="q1") for at in range(60)]
     found = cleaned(tmp_path, rows)
     assert (found.bots, len(found.log)) == (frozenset(), len(rows))
+
+
+def test_the_latest_lists_are_learned_from(tmp_path: Path) -> None:
+    shown = [served(f"q{at}", "a1", "a2", minutes_ago=60 - at) for at in range(9)]
+    write(tmp_path, (), [event("e1", "a1")], [*shown[5:], *shown[:5], shown[8]])
+    found = read_click_log(tmp_path, load_config(None, ["clicklog.max_lists=4"]), {})
+    assert found.exposures == shown[5:]
+    assert any("the latest 4 of 9 served lists are learned from" in note for note in found.notes)
 
 
 def test_what_is_dated_in_the_future_is_left_out(tmp_path: Path) -> None:
@@ -214,7 +223,8 @@ def test_a_clean_log_passes_unchanged(newsroom: Newsroom) -> None:
     told = newsroom.bundle.manifest["notes"]
     assert any("sessions are learned from" in note for note in told)
     assert any("clicks found their list" in note for note in told)
-    found = read_click_log(newsroom.data, Config(), {}).log
+    # two readings of one article within seconds do happen in it
+    found = read_click_log(newsroom.data, load_config(None, ["clicklog.repeat_seconds=0"]), {}).log
     before = read_event_log(newsroom.data)
     for name in ("ts", "types", "readers", "values"):
         np.testing.assert_array_equal(getattr(found, name), getattr(before, name), err_msg=name)
@@ -257,3 +267,12 @@ def test_columns_of_other_hands_are_told(tmp_path: Path, columns: dict[str, list
     pq.write_table(table, tmp_path / "events.parquet")
     with pytest.raises(DataError, match=told):
         read_click_log(tmp_path, Config(), {})
+
+
+def test_the_limits_in_the_docs_are_those_of_the_code() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "clicklog.md").read_text(encoding="utf-8")
+    told = re.findall(r"`(\w+)`(?: \| | \()([\d.]+)", text)
+    assert {key: float(value) for key, value in told} == {
+        key: float(value) for key, value in ClicklogConfig().model_dump().items() if key != "repeat_seconds"
+    }
+    assert f"within {ClicklogConfig().repeat_seconds:g} s" in text

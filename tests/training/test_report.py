@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 
+from recsys.blending import recipe_of
 from recsys.config import Config
+from recsys.snapshot import read_state
 from tests.conftest import Newsroom, copy_models
 from tests.training.command import recsys
 from training.evaluate import evaluate
 from training.fit import train
-from training.report import age_curves, half_lives
+from training.report_learned import age_curves, half_lives, recipes
 from training.report_page import render
 from training.verdict import verdict
 
@@ -61,12 +63,14 @@ class Page(HTMLParser):
 
 def stated(value: Any, text: str) -> bool:
     """Whether a cell says what the JSON holds, to its last digit."""
+    if value in (None, [None, None]):
+        return text == "-"
     if isinstance(value, list):
         return all(stated(part, told) for part, told in zip(value, text.split(" to "), strict=True))
-    if value is None:
-        return text == "-"
     if isinstance(value, bool):
         return text == ("yes" if value else "no")
+    if isinstance(value, str):
+        return text == value
     told = text.replace(",", "")
     digits = len(told.partition(".")[2])
     return abs(float(told) - value) <= 0.5 * 10.0**-digits + 1e-12
@@ -148,7 +152,7 @@ def test_headings_descend_one_at_a_time_and_plots_and_tables_say_what_they_are(p
     assert all(b - a <= 1 for a, b in zip(page.headings, page.headings[1:], strict=False))
     tags = [tag for tag, _ in page.tags]
     assert tags.count("table") == tags.count("caption") > 5
-    assert tags.count("figure") == tags.count("figcaption") == tags.count("svg") > 10
+    assert tags.count("figure") == tags.count("figcaption") == tags.count("svg") > 8
     assert all(given.get("role") == "img" and given["aria-label"] for tag, given in page.tags if tag == "svg")
     assert all(given.get("scope") in ("col", "row") for tag, given in page.tags if tag == "th")
 
@@ -172,6 +176,17 @@ def test_the_funnel_stands_first_then_the_best(page: Page) -> None:
     told = [float(text) for path, text in page.cells if path[0] == "rankings" and path[2] == "auc"]
     assert order[0] == "funnel"
     assert told[1:] == sorted(told[1:], reverse=True)
+
+
+def test_every_curve_is_drawn_or_named(values: dict[str, Any], page: Page) -> None:
+    drawn = [given["aria-label"] or "" for tag, given in page.tags if tag == "svg"]
+    words = " ".join("".join(page.words).split())
+    (said,) = re.findall(r"are not drawn: ([^.]+)\.", words) or [""]
+    for row in values["curves"]["related"]:
+        if row["reach"] > 0:
+            assert any(alt.startswith(f"Learned curve of {row['feature']},") for alt in drawn)
+        else:
+            assert row["feature"] in said.split(", ")
 
 
 def test_hostile_texts_are_text(values: dict[str, Any], bare: dict[str, Any]) -> None:
@@ -210,12 +225,24 @@ def test_what_a_bundle_lacks_is_said_in_words(bare: dict[str, Any]) -> None:
     assert [tag for tag, _ in page.tags].count("svg") == 2
 
 
+def test_without_a_judged_list_the_rest_is_told(bare: dict[str, Any]) -> None:
+    bare.update(rankings={}, against_best_single={}, against_content_blend={})
+    bare["judged"].update({"from": None, "until": None, "impressions": 0, "readers": 0})
+    bare["verdict"] = verdict(bare)
+    bare["lists"] = {"next_article": {"related": {"models": {"funnel": {"hr@20": 0.5}}}}}
+    page = Page(render(bare))
+    words = " ".join("".join(page.words).split())
+    assert words.count("No served list holds both a click and an article that was not clicked") == 2
+    assert (["lists", "next_article", "related", "models", "funnel", "hr@20"], "0.5000") in page.cells
+
+
 def test_whatever_stands_under_lists_and_references_is_shown(bare: dict[str, Any]) -> None:
     more = bare
     more["references"] = [
         {"model": "boosted", "auc": 0.7125, "ndcg@10": 0.5, "auc_ci": [0.7, 0.725], "microseconds": 1700.5},
-        {"model": "additive", "auc": 0.71, "ndcg@10": 0.49, "auc_ci": None, "microseconds": 40.0},
+        {"model": "additive", "auc": 0.71, "ndcg@10": 0.49, "auc_ci": [None, None], "microseconds": 40.0},
     ]
+    more["gate"] = {"verdict": "passed", "models": {"funnel": {"auc": 0.65, "ci": {"auc": [0.6, 0.7]}}}}
     more["lists"] = {
         "next_article": {
             "funnel": {"hr@20": 0.125, "ci": {"hr@20": [0.1, 0.15]}, "lists": 1234},
@@ -227,6 +254,8 @@ def test_whatever_stands_under_lists_and_references_is_shown(bare: dict[str, Any
     found = {json.dumps(path): text for path, text in page.cells}
     assert found['["references", 0, "auc"]'] == "0.7125"
     assert found['["references", 1, "auc_ci"]'] == "-"
+    assert found['["gate", "models", "funnel", "ci", "auc"]'] == "0.6000 to 0.7000"
+    assert found['["references", 0, "auc_ci"]'] == "0.7000 to 0.7250"
     assert found['["lists", "next_article", "item_knn", "ci", "hr@20"]'] == "0.0500 to 0.0750"
     assert found['["lists", "next_article", "funnel", "lists"]'] == "1,234"
     assert found['["lists", "beyond", "related", "coverage"]'] == "0.2500"
@@ -235,12 +264,38 @@ def test_whatever_stands_under_lists_and_references_is_shown(bare: dict[str, Any
 
 
 def test_curves_and_half_lives_of_sections_are_shown_where_they_were_learned(bare: dict[str, Any]) -> None:
-    more = bare
-    more["age_curves"] = age_curves(Config(), {"Recipes": [(0.0, 0.5), (100.0, 0.4)]})
-    more["half_lives"] = half_lives(Config(), {"Recipes": 900.0})
-    words = "".join(Page(render(more)).words)
-    assert "Recipes" in words
-    assert "section Recipes" in words
+    config = Config()
+    counts = {"hours": 900.0, "learned": True, "clicks": 4321}
+    bare["half_lives"] = [{"of": "appeal by age, Recipes", **counts}]
+    bare["age_curves"] = [
+        {"name": name, "knots": [list(knot) for knot in config.age_curve.knots], "learned": True, "clicks": 9}
+        for name in ("all sections", "Recipes", "Sport")
+    ]
+    bare["examination"] = {"related": [1.0, 0.75, 0.5]}
+    page = Page(render(bare))
+    assert (["half_lives", 0, "clicks"], "4,321") in page.cells
+    alts = [given["aria-label"] for tag, given in page.tags if tag == "svg"]
+    assert "Appeal of an article by its age in hours: all sections, Recipes, Sport" in alts
+    assert "Examination of 3 places relative to the first" in alts
+
+
+def test_what_was_learned_is_what_the_funnel_reads(newsroom: Newsroom) -> None:
+    state = read_state(newsroom.bundle)
+    first, *sections = age_curves(state)
+    whole = state.learned.age.whole
+    assert whole is not None
+    assert [value for _, value in first["knots"]] == list(whole.values)
+    assert {row["name"] for row in sections} == {p.name for p in state.learned.age.sections if p.clicks}
+    hours = {row["of"]: row["hours"] for row in half_lives(state)}
+    assert hours["appeal by age"] == whole.half_life_hours
+    kept = recipes(state)["related"]
+    assert kept.pop("learned") == ("related" in state.learned.recipes)
+    assert kept == dict(recipe_of(state, state.config.surfaces.related, "related").weights)
+    # without leave to use them, the configured curve is what is read, and shown
+    fixed = state.config.age_curve.model_copy(update={"learned": False})
+    state.config = state.config.model_copy(update={"age_curve": fixed})
+    (only,) = age_curves(state)
+    assert only["knots"] == [list(knot) for knot in fixed.knots]
 
 
 @pytest.mark.parametrize(

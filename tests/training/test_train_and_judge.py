@@ -104,7 +104,7 @@ def test_nothing_after_the_fit_leaks_into_a_bundle(newsroom: Newsroom, tmp_path:
         "neighbour_rows",
         "affinity_sections",
         "covisited_rows",
-        "covisited_similarities",
+        "covisited_together",
     ):
         np.testing.assert_array_equal(alone.array(name), newsroom.bundle.array(name), err_msg=name)
     assert (alone.path / "rankers.json").read_text() == (newsroom.bundle.path / "rankers.json").read_text()

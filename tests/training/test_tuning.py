@@ -119,15 +119,15 @@ def test_a_trial_weighs_as_the_funnel_does(tmp_path: Path) -> None:
     search, seen = Search(config, material, replay), []
     changed = search.with_values({"surfaces.related.weights.similarity": 0.7})
 
-    def listen(exposure: Any, state: Any, query: Any, rows: Any, given: Any) -> None:
+    def watch(exposure: Any, state: Any, query: Any, rows: Any, given: Any) -> None:
         state.config = changed
         seen.append(Funnel(state).score("related", query, rows))
         state.config = config
 
     state = material.state(config)
-    replay(state, material.log, material.exposures, material.clicks, listen=listen)
+    replay(state, material.log, material.exposures, material.clicks, each=watch)
     lists = search.lists["related"]
-    weighed = lists.examples(changed.surfaces.related, slice(None)).blend
+    weighed = lists.examples(changed.surfaces.related, "related", slice(None)).blend
     assert len(seen) == len(weighed) > 40
     for one, other in zip(weighed, seen, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-12)
@@ -138,9 +138,9 @@ def test_every_slice_is_judged_by_what_was_fitted_before_it() -> None:
     lists = search.lists["related"]
     edges = search._edges(lists)
     assert edges == sorted(edges)
-    assert lists.given.ts == sorted(lists.given.ts)
-    assert edges[-1] == len(lists)
-    assert edges[-1] - edges[-2] == round(0.25 * len(lists))
+    assert lists.ts == sorted(lists.ts)
+    assert edges[-1] == len(lists.ts)
+    assert edges[-1] - edges[-2] == round(0.25 * len(lists.ts))
     assert search.on_the_latest({}).values.shape == (edges[-1] - edges[-2], len(NAMES))
 
 
