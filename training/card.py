@@ -6,7 +6,7 @@ from typing import Any
 from recsys.config import Config
 
 _SHOWN = {"auc": "AUC", "ndcg@10": "nDCG@10", "mrr": "MRR"}
-_LONG, _MOST = 8, 30
+_LONG = 8
 
 
 def gate_row(manifest: Mapping[str, Any]) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def model_card(manifest: Mapping[str, Any]) -> str:
     Args:
         manifest: of a bundle.
     """
-    parts = [_head(manifest), _data(manifest), _metrics(manifest), _learned(manifest), _settings(manifest)]
+    parts = [_head(manifest), _data(manifest), _metrics(manifest), _features(manifest), _settings(manifest)]
     parts += [_notes(manifest), _files(manifest)]
     return "\n\n".join("\n".join(part) for part in parts if part)
 
@@ -46,7 +46,7 @@ def _head(manifest: Mapping[str, Any]) -> list[str]:
     return [
         f"# {manifest['version']}",
         "",
-        f"A bundle of the content-recommendation engine, made {manifest['created']}: ranked lists of "
+        f"A bundle of the content-recommendation engine, made {_when(manifest['created'])}: ranked lists of "
         "articles from text, counts of readers and, where the log taught any, learned curves.",
         f"Embedding {embedder.get('model_id')}, {embedder.get('dimensions')} dimensions. "
         f"Settings {manifest['config_digest']}.",
@@ -54,13 +54,13 @@ def _head(manifest: Mapping[str, Any]) -> list[str]:
 
 
 def _data(manifest: Mapping[str, Any]) -> list[str]:
-    begin, end = manifest.get("data_window") or (None, None)
+    begin, end = manifest["data_window"]
     until = manifest.get("fit_until")
     return [
         "## Trained on",
         f"- {manifest['articles']:,} articles",
-        f"- {manifest['events']:,} events" + (f", {begin} to {end}" if begin else ""),
-        f"- fitted until {until}" if until else "- fitted on all of the data",
+        f"- {manifest['events']:,} events" + (f", {_when(begin)} to {_when(end)}" if begin else ""),
+        f"- fitted until {_when(until)}" if until else "- fitted on all of the data",
     ]
 
 
@@ -69,20 +69,30 @@ def _metrics(manifest: Mapping[str, Any]) -> list[str]:
     lines = ["## Metrics"]
     if gate.get("models"):
         lines += [
-            f"On {gate['impressions']:,} lists of {gate['readers']:,} readers, {gate['judged'][0]} to "
-            f"{gate['judged'][1]}, fitted on what lies before {gate['fitted_until']}. The ranges are 95% "
-            "intervals by reader.",
+            f"On {gate['impressions']:,} lists of {gate['readers']:,} readers, {_when(gate['judged'][0])} to "
+            f"{_when(gate['judged'][1])}, by a fit on what lies before them. The ranges are 95% intervals by "
+            "reader.",
             "",
             "| model | " + " | ".join(_SHOWN.values()) + " |",
             "|---|" + "---|" * len(_SHOWN),
             *(_metric_row(name, gate["models"][name]) for name in sorted(gate["models"], key=_funnel_first)),
         ]
     lines += ["", f"Gate: {gate.get('verdict', 'not judged')}", *(f"- {text}" for text in _gate_says(gate))]
-    for name, values in manifest.get("metrics", {}).items():
-        flat = [] if name == "gate" else list(_flat(values))
-        if 0 < len(flat) <= _MOST:
-            lines += ["", f"{name}:", *flat]
-    return lines
+    return [*lines, *_of_training(manifest.get("metrics", {}))]
+
+
+def _of_training(metrics: Mapping[str, Any]) -> Iterator[str]:
+    """What the fit and the search noted; curves and histograms are left to ``--json`` and the report."""
+    if signals := metrics.get("single_signals"):
+        ranked = sorted(signals.items(), key=lambda item: -item[1])
+        yield from ("", "Single signals on the later lists of the fit, AUC:")
+        yield from (f"- {name} {_short(value)}" for name, value in ranked)
+    for surface, points in metrics.get("learning_curve", {}).items():
+        gains = ", ".join(f"{point['gain']:+.4f} from {point['lists']:,} lists" for point in points)
+        yield from ("", f"What more data brought to the curves of {surface}, AUC: {gains}")
+    if tuning := metrics.get("tuning"):
+        yield from ("", "Settings were searched:")
+        yield from (f"- {key} {_short(value)}" for key, value in _leaves(tuning))
 
 
 def _metric_row(name: str, row: Mapping[str, Any]) -> str:
@@ -105,12 +115,9 @@ def _gate_says(gate: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"could not be shown: {text}" for text in gate.get("not_shown", []))
 
 
-def _learned(manifest: Mapping[str, Any]) -> list[str]:
+def _features(manifest: Mapping[str, Any]) -> list[str]:
     names = manifest.get("feature_names", [])
-    lines = ["## Features", *(_wrapped(names))]
-    if half_lives := manifest.get("half_lives"):
-        lines += ["", "Half-lives learned, hours:", *_flat(half_lives)]
-    return lines if names else []
+    return ["## Features", *_wrapped(names)] if names else []
 
 
 def _settings(manifest: Mapping[str, Any]) -> list[str]:
@@ -120,7 +127,7 @@ def _settings(manifest: Mapping[str, Any]) -> list[str]:
 
 def _notes(manifest: Mapping[str, Any]) -> list[str]:
     return [
-        "## Notes and limits",
+        "## What training found, and limits",
         *(f"- {note}" for note in manifest.get("notes", [])),
         "- metrics are of shown lists; they do not tell how a reader would take lists never shown",
         "- counts go on in service from the store; curves and co-reading are as of the training",
@@ -141,21 +148,17 @@ def _files(manifest: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _when(text: str) -> str:
+    """An RFC 3339 time to the minute; bundles keep them in UTC."""
+    return f"{text[:16].replace('T', ' ')} UTC"
+
+
 def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in values.items():
         if isinstance(value, Mapping):
             yield from _leaves(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
-
-
-def _flat(values: Any) -> Iterator[str]:
-    """Numbers and words of nested metrics, one a line; what is longer is left to ``--json``."""
-    if not isinstance(values, Mapping):
-        yield f"- {_short(values)}"
-        return
-    for key, value in _leaves(values):
-        yield f"- {key} {_short(value)}"
 
 
 def _short(value: Any) -> str:

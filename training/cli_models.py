@@ -26,7 +26,7 @@ def list_models(models: Models, as_json: Annotated[bool, typer.Option("--json")]
     for name in registry.versions():
         try:
             manifest = read_manifest(models / name)
-            facts = {key: manifest[key] for key in ("created", "articles", "events", "metrics")}
+            facts = {key: manifest[key] for key in ("created", "articles", "events")}
             facts |= {"gate": gate_row(manifest), "error": None}
         except RecsysError as error:
             facts = {"error": str(error)}

@@ -15,6 +15,7 @@ knows more), one with other settings may not; a person may promote it.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from recsys.bundle import Bundle, Registry, open_bundle
@@ -290,7 +291,7 @@ def _facts(part: Slice, tables: dict[str, Table], measured: Measured) -> dict[st
     clusters = tables["funnel"].clusters
     return {
         "judged": part.span(),
-        "fitted_until": told_time(part.begin),
+        "fitted_before": datetime.fromtimestamp(part.begin, UTC).isoformat(),
         "impressions": len(clusters),
         "readers": len(set(clusters.tolist())),
         "models": measured.models,

@@ -82,14 +82,19 @@ def test_a_card_of_a_bundle_without_metrics_can_be_read(newsroom: Newsroom) -> N
     assert "Gate: not judged" in model_card(manifest)
 
 
-def test_what_another_step_measured_stands_on_the_card_too(newsroom: Newsroom) -> None:
-    metrics = {"single_signals": {"cosine_mean": 0.61234}, "curve": {"points": list(range(30))}}
-    metrics["plot"] = {str(at): float(at) for at in range(100)}
-    card = model_card({**newsroom.bundle.manifest, "metrics": metrics, "half_lives": {"Sport": 6.5}})
-    assert "- cosine_mean 0.6123" in card
-    assert "- points 30 values" in card
-    assert "plot" not in card
-    assert "- Sport 6.5" in card
+def test_what_the_fit_and_the_search_noted_stands_on_the_card_too(newsroom: Newsroom) -> None:
+    metrics = {
+        "single_signals": {"newest": 0.5, "cosine_mean": 0.61234},
+        "learning_curve": {"for_you": [{"lists": 1200, "gain": 0.0123, "auc": 0.6}]},
+        "tuning": {"trials": 7, "later": {"ci": [-0.1, 0.1]}, "values": {"ranker.prior": 0.2}},
+        "features": {"for_you": {"ctr_4h": {"histogram": list(range(24))}}},
+    }
+    card = model_card({**newsroom.bundle.manifest, "metrics": metrics})
+    assert "- cosine_mean 0.6123\n- newest 0.5" in card
+    assert "curves of for_you, AUC: +0.0123 from 1,200 lists" in card
+    assert "- trials 7" in card
+    assert "- values.ranker.prior 0.2" in card
+    assert "histogram" not in card
 
 
 def test_only_what_differs_is_named() -> None:
