@@ -120,7 +120,7 @@ class Judge:
         asked = Asked(state, query, rows, surface, half_life)
         found = {
             "funnel": Funnel(state).score(surface, query, rows),
-            "content_blend": Funnel(_blend_only(state)).score(surface, query, rows),
+            "content_blend": Funnel(blend_only(state)).score(surface, query, rows),
         }
         found |= {name: baseline(asked) for name, baseline in self._baselines.items()}
         return found | {"random": self._rng.random(len(rows))}
@@ -160,7 +160,7 @@ class Judge:
         return Judged(tables, traits, self._notes.scored, self._early)
 
 
-def _blend_only(state: State) -> State:
+def blend_only(state: State) -> State:
     """The same state without learned rankers."""
     learned = replace(state.learned, rankers={})
     return State(
