@@ -107,6 +107,17 @@ def section_match(state: State, rows: Rows, context: int | None, reader: Reader 
     return np.asarray(shares / total if total else shares * 0.0)
 
 
+def section_shares(state: State, reader: Reader | None) -> Floats | None:
+    """(s,) recency-weighted share of each section in the reader's past; None without a past."""
+    sections = np.zeros(0, np.int32) if reader is None else state.catalog.section[reader.rows]
+    weights = np.exp2(-np.arange(len(sections)) / state.config.profile.recency_half_life_reads)
+    known = sections != UNKNOWN
+    if not known.any():
+        return None
+    counted = np.bincount(sections[known], weights[known], minlength=len(state.catalog.sections.names))
+    return np.asarray(counted / counted.sum())
+
+
 def learned_matrix(state: State, rows: Rows, moment: Moment, names: Sequence[str]) -> Floats:
     """The features that a ranker is learned on.
 

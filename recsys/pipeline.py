@@ -13,7 +13,7 @@ from recsys.blending import rank
 from recsys.candidates import SOURCE_BIT, Candidates, Floats, Rows, source_names
 from recsys.catalog import UNKNOWN
 from recsys.config import SurfaceConfig
-from recsys.features import Moment, Seen
+from recsys.features import Moment, Seen, section_shares
 from recsys.profile import Reader
 from recsys.reasons import reason_of
 from recsys.reranking import Variety, one_version_each, rerank, without_versions_of
@@ -281,7 +281,9 @@ class Funnel:
         diversity = config.diversity if query.diversity is None else query.diversity
         if used in KEEPS_FIRST and query.diversity is None:
             diversity = 0.0
-        variety = Variety(diversity, config.section_spread, self.state.config.candidates.rerank_pool)
+        shares = section_shares(self.state, query.reader) if config.calibration else None
+        pool = self.state.config.candidates.rerank_pool
+        variety = Variety(diversity, config.section_spread, pool, config.calibration, shares, limit)
         ordered = rerank(ordered, self.state.catalog, self.state.index, min(depth, 2 * limit), variety)
         if stale and used == "popular":
             fallback = fallback or "stale_log"

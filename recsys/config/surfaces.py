@@ -30,6 +30,7 @@ class SurfaceConfig(Section):
     half_life_hours: Positive = 24.0
     diversity: Share = 0.0
     section_spread: Weight = 0.0
+    calibration: Annotated[float, Field(ge=0, le=100)] = 0.0
     min_similarity: Annotated[float, Field(ge=-1, le=1)] = -1.0
     prefer_max_age_hours: Positive | None = None
     ranking: Literal["learned", "blend"] = "learned"

@@ -10,16 +10,14 @@ from numpy.typing import NDArray
 from recsys.config import Config
 from recsys.index import Neighbours
 from recsys.state import State
-from training.fit import build_state, replay
-from training.learn import clicks_of
-from training.readers import read_event_log, read_exposures
+from training.fit import build_state, fit_log
 from training.simulate import write_world
 from training.simulation.articles import synthetic_articles
 from training.simulation.scenario import Scenario
 from training.simulation.world import World, make_world
 
 END = datetime(2026, 3, 1, tzinfo=UTC)
-_DIMENSIONS, _TOPICALITY = 64, 0.36
+_DIMENSIONS, _TOPICALITY = 64, 0.42
 
 
 @dataclass(frozen=True)
@@ -66,6 +64,5 @@ def purity(world: World, found: NDArray[np.float32]) -> float:
 def learned(world: World, data: Path, seed: int, config: Config) -> tuple[State, list[str]]:
     """A state that learned from a log, with what training would tell."""
     state = build_state(config, list(world.articles), vectors(world, seed))
-    exposures = sorted(read_exposures(data), key=lambda exposure: exposure.ts)
-    lessons = replay(state, read_event_log(data), exposures, clicks_of(data))
-    return state, lessons.notes
+    _, notes = fit_log(state, data, until=np.inf, now=END.timestamp())
+    return state, notes

@@ -63,7 +63,7 @@ def half_lives(folder: Path, seed: int, size: Size) -> Rows:
 
 def debiasing(folder: Path, seed: int, size: Size) -> Rows:
     """Propensities against the truth; naive, debiased and oracle training judged on unbiased candidates."""
-    scenario = Scenario(position_bias=1.0, for_you_share=0.5, confirmed_impressions=False)
+    scenario = Scenario(position_bias=1.0, for_you_share=0.5, confirmed_impressions=False, quality_pull=0.0)
     world = make(seed, size, scenario)
     even = float(scenario.examined().mean())
     biased = log_of(world, folder / "biased", seed, size.days)
