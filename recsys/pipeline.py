@@ -281,7 +281,7 @@ class Funnel:
         diversity = config.diversity if query.diversity is None else query.diversity
         if used in KEEPS_FIRST and query.diversity is None:
             diversity = 0.0
-        shares = section_shares(self.state, query.reader) if config.calibration else None
+        shares = section_shares(self.state, query.reader, moment.count_at) if config.calibration else None
         pool = self.state.config.candidates.rerank_pool
         variety = Variety(diversity, config.section_spread, pool, config.calibration, shares, limit)
         ordered = rerank(ordered, self.state.catalog, self.state.index, min(depth, 2 * limit), variety)

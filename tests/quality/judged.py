@@ -18,7 +18,7 @@ from training.simulation.world import KINDS, World, reader_name
 Floats = NDArray[np.float64]
 NOW = END.timestamp()
 _LIVE_HOURS, _CANDIDATES, _QUERIES = 72.0, 30, 400
-_LIST, _EACH, _READS = 10, 3, 4
+_LIST, _EACH, _READS, _OF_PAST = 10, 3, 4, 0.25
 
 
 def ndcg(scores: Floats, gains: Floats, k: int = 10) -> float:
@@ -72,9 +72,14 @@ def ranking_quality(
 
 
 def click_rates(world: World, state: State, seed: int) -> float:
-    """Mean nDCG@10 of the smoothed click-through rate against quality x appeal, nobody in particular."""
+    """Mean nDCG@10 of the smoothed click-through rate against quality x appeal, nobody in particular.
+
+    Among articles of an age that the simulated policy treats alike, so that their positions differ by
+    prominence, which readers do not care for.
+    """
     rng = np.random.default_rng((seed, 4))
-    live = live_rows(world, 24.0)
+    age = (NOW - world.published) / HOUR
+    live = np.flatnonzero((age > 3.0) & (age < world.scenario.cutoff_hours - 3.0)).astype(np.int32)
     worth = world.appeal(live, NOW) * world.quality[live]
     rates = state.popularity.ctr(NOW, live)
     found = []
@@ -92,7 +97,7 @@ def two_interests(world: World, state: State) -> dict[str, float]:
         reader = past_of(state, user)
         liked = np.flatnonzero(world.interests[user] >= world.scenario.liked)
         reads = [(world.sections[reader.rows] == section).sum() for section in liked]
-        if min(reads) < _READS:
+        if min(reads) < max(_READS, _OF_PAST * len(reader.rows)):
             continue
         judged += 1
         slate = Funnel(state).slate("for_you", Query(now=NOW, limit=_LIST, reader=reader))
