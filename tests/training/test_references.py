@@ -77,6 +77,16 @@ def test_boosting_stops_early_where_the_later_lists_have_no_preference() -> None
         assert Boosted.fit(fitted, 0, None).model.n_iter_ < rounds / 2
 
 
+def test_a_feature_that_is_missing_or_the_same_throughout_is_no_matter() -> None:
+    fitted = lists_of(60, 0)
+    for matrix in fitted.matrices:
+        matrix[:, 1], matrix[:, 2] = np.nan, 4.0
+    later = lists_of(60, 1)
+    with threadpool_limits(limits=1):
+        for scorer in (Boosted.fit(fitted, 0, None), Boosted.fit(fitted, 0, "no_interactions")):
+            assert mean_auc(scorer, later) > 0.7
+
+
 def test_a_rankers_list_is_seen_from_its_mean() -> None:
     blend, matrix = np.array([1.0, 3.0]), np.array([[np.nan, 5.0], [2.0, 5.0]])
     np.testing.assert_array_equal(within_list(blend, matrix), [[-1.0, np.nan, 0.0], [1.0, 0.0, 0.0]])
@@ -129,7 +139,7 @@ def test_evaluate_shows_the_references_and_writes_them(
         "--references",
     )  # fmt: skip
     assert few.code == 1
-    assert "references need 300 lists with clicks" in few.err
+    assert "references need 300 or more lists with clicks" in few.err
     models = copy_models(newsroom.models, tmp_path / "models")
     config = build_config({"ranker": {"min_lists": 50}}, "test")
     until = datetime.fromisoformat(since)
