@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 from recsys.config import Config
 from recsys.index import Neighbours
+from recsys.lexical_index import LexicalIndex
 from recsys.state import State
-from training.fit import build_state, fit_log
+from training.fit import replay
+from training.material import Embeddings, read_material
 from training.simulate import write_world
 from training.simulation.articles import synthetic_articles
 from training.simulation.scenario import Scenario
@@ -63,6 +65,10 @@ def purity(world: World, found: NDArray[np.float32]) -> float:
 
 def learned(world: World, data: Path, seed: int, config: Config) -> tuple[State, list[str]]:
     """A state that learned from a log, with what training would tell."""
-    state = build_state(config, list(world.articles), vectors(world, seed))
-    _, notes = fit_log(state, data, until=np.inf, now=END.timestamp())
-    return state, notes
+    table = vectors(world, seed)
+    near = Neighbours.compute(table, config.index.neighbours)
+    found = Embeddings(list(world.articles), table, near, LexicalIndex(), "simulated")
+    material, _ = read_material(config, data, found, until=np.inf, now=END.timestamp())
+    state = material.state(config)
+    lessons = replay(state, material.log, material.exposures, material.clicks)
+    return state, lessons.notes
