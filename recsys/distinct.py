@@ -13,7 +13,7 @@ _WINDOWS_KEPT = 3
 
 def windows_of(ts: NDArray[np.float64], hours: float) -> NDArray[np.int64]:
     """(m,) number of the window that each time (unix seconds) lies in."""
-    return np.asarray((ts // (hours * HOUR)).astype(np.int64))
+    return np.asarray(np.floor(ts / (hours * HOUR)).astype(np.int64))
 
 
 def keys_of(

@@ -116,6 +116,34 @@ def section_match(state: State, rows: Rows, context: int | None, reader: Reader 
     return np.asarray(shares / total if total else shares * 0.0)
 
 
+def section_shares(state: State, reader: Reader | None, at: float) -> Floats | None:
+    """(s,) share of a list that each section should have for a reader; None without a past.
+
+    What the reader opens more than others do, recency-weighted; the less they have read, the more of
+    what everybody reads is mixed in (as if by five openings).
+
+    Args:
+        state: what is known.
+        reader: with a past.
+        at: unix seconds at which everybody's openings are counted.
+    """
+    state.regroup()
+    sections = np.zeros(0, np.int32) if reader is None else state.catalog.section[reader.rows]
+    weights = np.exp2(-np.arange(len(sections)) / state.config.profile.recency_half_life_reads)
+    known = sections != UNKNOWN
+    if not known.any():
+        return None
+    count = len(state.catalog.sections.names)
+    own = np.bincount(sections[known], weights[known], minlength=count)
+    counts, total = state.popularity, float(own.sum())
+    longest = int(np.argmax(counts.openings.half_lives))
+    masses = counts.openings.read_groups(at, longest, "section", np.arange(count, dtype=np.int32))
+    usual = masses / masses.sum() if masses.sum() > 0 else np.full(count, 1.0 / count)
+    more = np.maximum(own / total - usual, 0.0)
+    more = more / more.sum() if more.any() else usual
+    return np.asarray((total * more + 5.0 * usual) / (total + 5.0))
+
+
 def learned_matrix(state: State, rows: Rows, moment: Moment, names: Sequence[str]) -> Floats:
     """The features that a ranker is learned on.
 

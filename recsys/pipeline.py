@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recsys import page as joint
 from recsys.blending import rank, recipe_of, topic_first
 from recsys.candidates import SOURCE_BIT, Candidates, Floats, Rows, source_names
 from recsys.catalog import UNKNOWN
 from recsys.config import SurfaceConfig
-from recsys.features import Moment, Seen
+from recsys.features import Moment, Seen, section_shares
 from recsys.profile import Reader
 from recsys.reasons import reason_of
 from recsys.reranking import Variety, one_version_each, rerank, without_versions_of
@@ -173,15 +174,18 @@ class Funnel:
             (n,) scores. An article that the catalogue lacks is scored by its counts, and has NaN where
             nothing was counted either.
         """
-        scores, counts = np.full(len(rows), np.nan), self.state.popularity
-        known = np.array([self.state.catalog.is_known(row) for row in rows.tolist()], dtype=bool)
-        known |= counts.openings.any_mass(rows) | counts.impressions.any_mass(rows)
-        if known.any():
-            scores[known] = self.scored(surface, query, rows[known]).scores
+        scores, known = np.full(len(rows), np.nan), self.scorable(rows)
+        scores[known] = self.scored(surface, query, rows[known]).scores
         return scores
 
+    def scorable(self, rows: Rows) -> NDArray[np.bool_]:
+        """(n,) of which articles anything is known: the article itself, or that it was shown or opened."""
+        counts, catalog = self.state.popularity, self.state.catalog
+        known = np.array([catalog.is_known(row) for row in rows.tolist()], dtype=bool)
+        return known | counts.openings.any_mass(rows) | counts.impressions.any_mass(rows)
+
     def scored(self, surface: str, query: Query, rows: Rows) -> Candidates:
-        """Articles that the catalogue has, with the parts of their scores, in the order given."""
+        """Articles of which something is known, with the parts of their scores, in the order given."""
         given = Candidates.of(rows, np.zeros(len(rows), np.uint8))
         if len(rows) == 0:
             return given
@@ -288,7 +292,9 @@ class Funnel:
         diversity = config.diversity if query.diversity is None else query.diversity
         if used in KEEPS_FIRST and query.diversity is None:
             diversity = 0.0
-        variety = Variety(diversity, config.section_spread, self.state.config.candidates.rerank_pool)
+        shares = section_shares(self.state, query.reader, moment.count_at) if config.calibration else None
+        pool = self.state.config.candidates.rerank_pool
+        variety = Variety(diversity, config.section_spread, pool, config.calibration, shares, limit)
         ordered = rerank(ordered, self.state.catalog, self.state.index, min(depth, 2 * limit), variety)
         if stale and used == "popular":
             fallback = fallback or "stale_log"

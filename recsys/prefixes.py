@@ -17,16 +17,17 @@ Floats = NDArray[np.float64]
 _WIDTH = 16
 _BLOCK_HALF_LIVES = 400.0
 _AT_ONCE = 250_000
+_BUCKETS = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """Events of entities (articles, or groups of them) in time order.
+    """Events of entities (articles, or groups of them), within each entity in time order.
 
     Attributes:
         entities: (m,) non-negative numbers.
-        ts: (m,) unix seconds, never falling.
-        places: (m,) rising places in the log that the stream was taken from.
+        ts: (m,) unix seconds.
+        places: (m,) places in the order of time of the log that the stream was taken from.
         weights: (m,) non-negative; None counts each event as 1.
     """
 
@@ -35,7 +36,7 @@ class Stream:
     places: NDArray[np.int64]
     weights: Floats | None = None
 
-    def take(self, index: NDArray[np.intp]) -> "Stream":
+    def take(self, index: NDArray[np.intp] | slice) -> "Stream":
         """The events at ``index``."""
         weights = None if self.weights is None else self.weights[index]
         return Stream(self.entities[index], self.ts[index], self.places[index], weights)
@@ -84,15 +85,16 @@ def parts_of(
     size = 1 + max(int(stream.entities.max()), int(asked.entities.max()))
     event_ends = np.cumsum(np.bincount(stream.entities, minlength=size))
     question_ends = np.cumsum(np.bincount(asked.entities, minlength=size))
-    events, questions = by_entity(stream.entities), _order(asked.entities)
+    events, questions = _order(stream.entities), _order(asked.entities)
     ends = np.flatnonzero(np.diff((event_ends + question_ends) // _AT_ONCE, prepend=0)).tolist()
     first = (0, 0)
     for entity in [*ends, size - 1]:
         last = int(event_ends[entity]), int(question_ends[entity])
-        own = events[first[0] : last[0]]
-        mine = slice(first[1], last[1]) if questions is None else questions[first[1] : last[1]]
-        if len(own) and last[1] > first[1]:
-            yield mine, _part(stream.take(own), asked.take(mine), half_lives_hours)
+        own, mine = slice(first[0], last[0]), slice(first[1], last[1])
+        if last[0] > first[0] and last[1] > first[1]:
+            places = mine if questions is None else questions[mine]
+            part = stream.take(own if events is None else events[own])
+            yield places, _part(part, asked.take(places), half_lives_hours)
         first = last
 
 
@@ -107,10 +109,16 @@ def by_entity(entities: NDArray[np.int32]) -> NDArray[np.intp]:
 
 
 def by_time(ts: Floats) -> NDArray[np.intp]:
-    """(n,) stable order by times; the bits of non-negative ones are in the same order."""
-    if len(ts) and ts.min() < 0.0:
+    """(n,) stable order by time: a coarse pass, then parts that fit the cache."""
+    if len(ts) < 2 * _BUCKETS or ts.min() == ts.max():
         return np.argsort(ts, kind="stable")
-    return radix_order((ts + 0.0).view(np.uint64))
+    first, last = ts.min(), ts.max()
+    coarse = ((ts - first) * ((_BUCKETS - 1) / (last - first))).astype(np.uint8)
+    order, ends = np.argsort(coarse, kind="stable"), np.cumsum(np.bincount(coarse, minlength=_BUCKETS))
+    for begin, end in zip(np.append(0, ends[:-1]).tolist(), ends.tolist(), strict=True):
+        part = order[begin:end]
+        part[:] = part[np.argsort(ts[part], kind="stable")]
+    return order
 
 
 def radix_order(keys: NDArray[np.unsignedinteger]) -> NDArray[np.intp]:

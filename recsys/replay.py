@@ -154,16 +154,27 @@ def in_time(log: EventBatch) -> EventBatch:
     return log.take(by_time(log.ts)) if np.any(log.ts[1:] < log.ts[:-1]) else log
 
 
-def stream_of(name: str, log: EventBatch, config: PopularityConfig) -> Stream:
-    """What one counter counts of a log in time order."""
-    places = np.flatnonzero(counted_by(name, log.types))
-    part = log.take(places)
+def stream_of(
+    name: str, log: EventBatch, config: PopularityConfig, order: NDArray[np.intp] | None = None
+) -> Stream:
+    """What one counter counts of a log.
+
+    Args:
+        name: of the counter.
+        log: in time order, or by article and within each in time order.
+        config: half-lives and weights.
+        order: (m,) place of each event in the order of time, None where the log is in it.
+    """
+    counted = np.flatnonzero(counted_by(name, log.types))
+    rows, ts, places = log.rows[counted], log.ts[counted], counted if order is None else order[counted]
     if name == "engagement":
-        return Stream(part.rows, part.ts, places, engagement_of(part, config))
-    windows = windows_of(part.ts, config.distinct_window_hours)
-    first = first_of_each(keys_of(part.readers, part.rows, windows, KINDS[name]))
-    weights = counts_of(name, part.take(first)) if name == "impressions" else None
-    return Stream(part.rows[first], part.ts[first], places[first], weights)
+        return Stream(rows, ts, places, engagement_of(log.take(counted), config))
+    windows = windows_of(ts, config.distinct_window_hours)
+    first = first_of_each(keys_of(log.readers[counted], rows, windows, KINDS[name]))
+    counted = counted[first]
+    plain = name != "impressions" or np.isnan(log.values[counted]).all()
+    weights = None if plain else counts_of(name, log.take(counted))
+    return Stream(rows[first], ts[first], places[first], weights)
 
 
 def first_of_each(keys: NDArray[np.uint64]) -> NDArray[np.intp]:

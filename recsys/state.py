@@ -24,6 +24,11 @@ _OPENINGS = frozenset((_CODES["view"], _CODES["click"]))
 _HIDE = _CODES["hide"]
 
 
+def changes_pasts(types: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """(m,) which events readers' pasts remember."""
+    return np.isin(types, (*_OPENINGS, _HIDE))
+
+
 class State:
     """The mutable whole behind the funnel. Callers hold one reference per request.
 

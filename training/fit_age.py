@@ -27,7 +27,7 @@ SPREAD_WHOLE, SPREAD_SECTION = 0.7, 0.4
 _LEVELS = np.array([0.2, 0.35, 0.6, 1.0, 1.7, 3.0, 6.0, 12.0, 30.0])
 _ROUNDS = 60
 _AFTER_PEAK = 4.0
-_UNIT = 24.0
+_STARTS = (24.0, 6.0, 100.0, 400.0, 1600.0, 6400.0)
 
 
 @dataclass(frozen=True)
@@ -116,10 +116,11 @@ def fit_half_life(cells: Cells) -> HalfLife:
     the standard error is infinite.
     """
     if cells.openings.sum() == 0:
-        return HalfLife(_UNIT, np.inf)
+        return HalfLife(_STARTS[0], np.inf)
+    unit = _rough_half_life(cells)
     knots = tuple(k for k in KNOTS if k <= _AFTER_PEAK)
     early = hats(np.minimum(cells.ages, _AFTER_PEAK), knots)
-    late = np.maximum(cells.ages - _AFTER_PEAK, 0.0) / _UNIT
+    late = np.maximum(cells.ages - _AFTER_PEAK, 0.0) / unit
     table = np.column_stack((early, -np.log(2.0) * late))
     steps = np.diff(np.eye(len(knots)), axis=0)
     penalty = np.zeros((table.shape[1], table.shape[1]))
@@ -129,7 +130,18 @@ def fit_half_life(cells: Cells) -> HalfLife:
     found, covariance = _fit(cells, table, start, penalty)
     rate = max(float(found[-1]), 1e-3)
     error = float(np.sqrt(covariance[-1, -1])) / rate
-    return HalfLife(_UNIT / rate, error)
+    return HalfLife(unit / rate, error)
+
+
+def _rough_half_life(cells: Cells) -> float:
+    """The likeliest of a few half-lives, to begin the search at."""
+    hits, found = _sums(cells, cells.openings), []
+    for hours in _STARTS:
+        base = cells.chances * np.exp2(-cells.ages / hours)
+        base = base * hits.sum() / max(float(base.sum()), 1e-300)
+        nothing = np.zeros(0)
+        found.append(_posterior(cells, base, _sums(cells, base), 1.0, np.zeros((0, 0)), nothing))
+    return _STARTS[int(np.argmax(found))]
 
 
 def pooled(estimates: list[HalfLife], whole: float) -> list[float]:
@@ -161,23 +173,42 @@ def _fit(cells: Cells, table: Floats, start: Floats, penalty: Floats) -> tuple[F
     held[:asked, :asked] = penalty
     hits = _sums(cells, cells.openings)
     found = centre.copy()
-    base = cells.chances * np.exp(np.clip(table @ found, -30.0, 30.0))
-    scale = hits.sum() / max(base.sum(), 1e-300)
+    scale = hits.sum() / max(float(_base(cells, table, found, 1.0).sum()), 1e-300)
     information = np.zeros_like(held)
     for _ in range(_ROUNDS):
-        base = scale * cells.chances * np.exp(np.clip(table @ found, -30.0, 30.0))
+        base = _base(cells, table, found, scale)
         expected = _sums(cells, base)
         shape = _best_shape(hits, expected)
         mean = base * ((hits + shape) / (expected + shape))[cells.articles]
         slope = table.T @ (cells.openings - mean) - held @ (found - centre)
         information = _information(cells, table, mean, hits + shape)
         step = np.linalg.solve(information + held + 1e-6 * np.eye(len(centre)), slope)
-        step = np.clip(step, -0.7, 0.7)
+        before = _posterior(cells, base, expected, shape, held, found - centre)
+        for _ in range(20):
+            tried = _base(cells, table, found + step, scale)
+            after = _posterior(cells, tried, _sums(cells, tried), shape, held, found + step - centre)
+            if after >= before - 1e-9:
+                break
+            step = step / 2.0
         found = found + step
         if np.abs(step).max() < 1e-5:
             break
     covariance = np.linalg.pinv(information + held)[:asked, :asked]
     return found[:asked], np.asarray(covariance, dtype=np.float64)
+
+
+def _base(cells: Cells, table: Floats, found: Floats, scale: float) -> Floats:
+    """(m,) openings that an article of the usual level would have."""
+    return np.asarray(scale * cells.chances * np.exp(np.clip(table @ found, -60.0, 30.0)))
+
+
+def _posterior(
+    cells: Cells, base: Floats, expected: Floats, shape: float, held: Floats, off: Floats
+) -> float:
+    """Logarithm of likelihood x prior, but for constants."""
+    hits = _sums(cells, cells.openings)
+    told = cells.openings @ np.log(np.maximum(base, 1e-300))
+    return float(told - (hits + shape) @ np.log(shape + expected) - 0.5 * off @ held @ off)
 
 
 def _sums(cells: Cells, values: Floats) -> Floats:

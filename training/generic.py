@@ -95,16 +95,32 @@ def _table(
 
 def _cells(part: Mapping[str, Any], where: Path) -> Iterator[tuple[str, Cell]]:
     """Column and place of each value; those of a mapping within are named by both keys."""
-    found: dict[str, Path] = {}
+    found: dict[str, tuple[Path, Any]] = {}
     for key, value in part.items():
         if _is_value(value):
-            found[key] = where if "value" in part and len(part) == 1 else (*where, key)
+            found[key] = where if "value" in part and len(part) == 1 else (*where, key), value
         elif isinstance(value, Mapping):
-            found |= {f"{column} {key}": cell.path for column, cell in _cells(value, (*where, key))}
-    intervals = {name: f"{name}{end}" for name in found for end in (" ci", "_ci") if f"{name}{end}" in found}
-    for name, path in found.items():
+            found |= {
+                f"{column} {key}": ((*where, key, column), value[column])
+                for column, _ in _cells(value, (*where, key))
+            }
+    intervals = {
+        name: f"{name}{end}"
+        for name, (_, value) in found.items()
+        for end in (" ci", "_ci")
+        if f"{name}{end}" in found and _holds(found[f"{name}{end}"][1], value)
+    }
+    for name, (path, _) in found.items():
         if name not in intervals.values():
-            yield name, Cell(path, found.get(intervals.get(name, "")))
+            yield name, Cell(path, found[intervals[name]][0] if name in intervals else None)
+
+
+def _holds(interval: Any, value: Any) -> bool:
+    """Whether an interval may be that of a value: it is unknown, or the value lies within."""
+    if not _is_pair(interval) or not isinstance(value, int | float):
+        return False
+    low, high = interval
+    return low is None or high is None or low <= value <= high
 
 
 def _is_value(value: Any) -> bool:
@@ -136,7 +152,7 @@ def _is_row(value: Any) -> bool:
 
 
 def _title(path: Path) -> str:
-    return ": ".join(str(step).replace("_", " ") for step in path[1:]) or "all"
+    return ": ".join(str(step).replace("_", " ") for step in path[1:] or path)
 
 
 def number(value: Any, sign: bool = False) -> str:

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.bundle import Bundle
-from recsys.candidates import Candidates
 from recsys.counters import HOUR
 from recsys.pipeline import Funnel, Query
 from recsys.popularity import Popularity
@@ -100,9 +99,11 @@ class Judge:
         for part in (state.popularity, state.index):
             part.resize(len(state.catalog))
         labels = np.array([item.article_id in clicked for item in exposure.items], dtype=bool)
-        known = [row for row in rows.tolist() if state.catalog.is_known(row)]
-        ranked = Funnel(state).scored(exposure.surface, query, np.array(known, dtype=np.int32))
-        scores = self._score(state, exposure, query, rows, ranked)
+        known = Funnel(state).scorable(rows)
+        ranked = Funnel(state).scored(exposure.surface, query, rows[known])
+        funnel = np.full(len(rows), np.nan)
+        funnel[known] = ranked.scores
+        scores = {"funnel": funnel, **self._score(state, exposure, query, rows)}
         self._keep_scores(exposure, scores["funnel"], labels)
         if labels.any() and not labels.all():
             reader = reader_key(exposure.reader) >> 1
@@ -121,17 +122,11 @@ class Judge:
         exposure: Exposure,
         query: Query,
         rows: NDArray[np.int32],
-        ranked: Candidates,
     ) -> dict[str, NDArray[np.float64]]:
         surface = exposure.surface
         half_life = state.config.surfaces.of(surface).half_life_hours
         asked = Asked(state, query, rows, surface, half_life)
-        funnel = np.full(len(rows), np.nan)
-        funnel[[state.catalog.is_known(row) for row in rows.tolist()]] = ranked.scores
-        found = {
-            "funnel": funnel,
-            "content_blend": Funnel(blend_only(state)).score(surface, query, rows),
-        }
+        found = {"content_blend": Funnel(blend_only(state)).score(surface, query, rows)}
         found |= {name: baseline(asked) for name, baseline in self._baselines.items()}
         return found | {"random": self._rng.random(len(rows))}
 

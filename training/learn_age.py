@@ -117,8 +117,10 @@ def cells_of_lists(
     """Examined places and clicks by article and age; None and why where ages are not known."""
     known = ~np.isnan(shown.ages) & (shown.ages >= 0)
     first = np.full(len(catalog), np.inf)
-    np.minimum.at(first, shown.rows, shown.ages)
-    np.minimum.at(first, openings.rows, (openings.ts - catalog.published[openings.rows]) / HOUR)
+    rows = np.concatenate((shown.rows, openings.rows))
+    ages = np.concatenate((shown.ages, (openings.ts - catalog.published[openings.rows]) / HOUR))
+    dated = ~np.isnan(ages)
+    np.minimum.at(first, rows[dated], ages[dated])
     articles = np.unique(shown.rows)
     # a date that an import set to the first exposure tells nothing of the article's age
     dated = np.isfinite(first[articles]) & (np.abs(first[articles]) > 1.0 / HOUR)

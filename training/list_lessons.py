@@ -33,8 +33,9 @@ def learn_recipes(
     """Weights of the lists that are made for a context or a reader, and what a person should know.
 
     The latest part of the log teaches, with what was known at each opening. Where a log gives most
-    readers' pasts without times, these teach as well: the readers of one fold teach the weights, those
-    of the others the pairs, and fold 0 is left to whoever judges.
+    readers' pasts without times, ``related`` learns from these alone and ``for_you`` from both: the
+    readers of one fold teach the weights, those of the others the pairs, and fold 0 is left to whoever
+    judges.
 
     Args:
         state: without events; it is not changed.
@@ -50,8 +51,10 @@ def learn_recipes(
         folds = np.array([fold_of(past, seed) for past in pasts])
         known = [past for past, fold in zip(pasts, folds, strict=True) if fold > 1]
         asked = [past for past, fold in zip(pasts, folds, strict=True) if fold == 1]
-        for surface, more in gather_pasts(state_of_pasts(state, known), asked).items():
-            found[surface].extend(more)
+        more = gather_pasts(state_of_pasts(state, known), asked)
+        # several clicks in one served list are no moves from one article to the next; pasts are
+        found["related"] = more["related"]
+        found["for_you"].extend(more["for_you"])
     return _fitted(found, state.config)
 
 

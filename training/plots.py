@@ -134,7 +134,7 @@ def half_lives(rows: Sequence[Mapping[str, Any]]) -> Markup:
         made.axes.set_yticks(places, [_short(row["of"]) for row in rows])
         made.axes.set_xscale("log")
         made.axes.set_xlim(min(hours) / 2, max(hours) * 2)
-        marks = [(1, "1 h"), (4, "4 h"), (12, "12 h"), (24, "1 d"), (72, "3 d"), (168, "7 d"), (720, "30 d")]
+        marks = [(1, "1 h"), (4, "4 h"), (24, "1 d"), (72, "3 d"), (168, "7 d"), (720, "30 d")]
         shown = [(hour, text) for hour, text in marks if min(hours) / 2 <= hour <= max(hours) * 2]
         made.axes.set_xticks([hour for hour, _ in shown], [text for _, text in shown])
         made.axes.grid(axis="x")

@@ -140,14 +140,15 @@ class Boosted:
 
     Args:
         model: fitted.
+        varying: columns it was fitted on: the library takes none that is missing or the same throughout.
     """
 
-    def __init__(self, model: Any) -> None:
-        self.model = model
+    def __init__(self, model: Any, varying: NDArray[np.bool_]) -> None:
+        self.model, self.varying = model, varying
 
     def __call__(self, blend: Floats, matrix: Floats) -> Floats:
         """See ``Scorer``."""
-        return np.asarray(self.model.decision_function(both_views(blend, matrix)))
+        return np.asarray(self.model.decision_function(both_views(blend, matrix)[:, self.varying]))
 
     @classmethod
     def fit(cls, examples: Examples, seed: int, interactions: str | None) -> "Boosted":
@@ -174,17 +175,26 @@ class Boosted:
             )
 
         earlier, later = (_Rows.of(part, both_views) for part in examples.split(_LATER))
+        varying = _varying(earlier.columns)
         stopped = made(_MOST_ROUNDS, True).fit(
-            earlier.columns,
+            earlier.columns[:, varying],
             earlier.clicked,
             sample_weight=earlier.weights,
-            X_val=later.columns,
+            X_val=later.columns[:, varying],
             y_val=later.clicked,
             sample_weight_val=later.weights,
         )
         rounds = max(1, int(np.argmax(stopped.validation_score_)))
         rows = _Rows.of(examples, both_views)
-        return cls(made(rounds, False).fit(rows.columns, rows.clicked, sample_weight=rows.weights))
+        columns = rows.columns[:, varying]
+        return cls(made(rounds, False).fit(columns, rows.clicked, sample_weight=rows.weights), varying)
+
+
+def _varying(columns: Floats) -> NDArray[np.bool_]:
+    known = ~np.isnan(columns)
+    low = np.where(known, columns, np.inf).min(axis=0)
+    high = np.where(known, columns, -np.inf).max(axis=0)
+    return np.asarray(low < high)
 
 
 def _mean_auc(scorer: Scorer, examples: Examples) -> float:

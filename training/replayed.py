@@ -10,7 +10,7 @@ from recsys.popularity import Popularity
 from recsys.recipes import Recipe
 from recsys.replay import Lists, Replay
 from recsys.schemas import Exposure
-from recsys.state import State
+from recsys.state import State, changes_pasts
 from training.moments import EVENTS_AT_ONCE, Moments
 from training.readers import EventLog
 
@@ -49,7 +49,9 @@ class ReplayedMoments:
             state.histories,
             state.learned,
         )
-        self._state, self._remembered = state, 0
+        # of a million impressions a past remembers nothing: only what it does is stepped through
+        self._pasts, self._remembered = log.take(changes_pasts(log.types)), 0
+        self._state = state
 
     @property
     def recipes(self) -> Mapping[str, Recipe]:
@@ -61,7 +63,7 @@ class ReplayedMoments:
 
         Its counters speak of the list's own articles and their groups only.
         """
-        self._remember(int(np.searchsorted(self._log.ts, self._until[number], side="left")))
+        self._remember(int(np.searchsorted(self._pasts.ts, self._until[number], side="left")))
         self._replay.hold(number, self._at_moment.popularity)
         return self._at_moment
 
@@ -71,13 +73,13 @@ class ReplayedMoments:
 
     def finish(self) -> None:
         """Let the state itself know the whole log."""
-        self._remember(len(self._log))
+        self._remember(len(self._pasts))
         for first in range(0, len(self._log), EVENTS_AT_ONCE):
             part = self._log.part(first, first + EVENTS_AT_ONCE)
             self._state.count(part.batch(self._moments.rows))
 
     def _remember(self, stop: int) -> None:
         if stop > self._remembered:
-            part = self._log.part(self._remembered, stop)
+            part = self._pasts.part(self._remembered, stop)
             self._state.remember(part.batch(self._moments.rows))
             self._remembered = stop

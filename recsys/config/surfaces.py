@@ -31,6 +31,7 @@ class SurfaceConfig(Section):
     half_life_hours: Positive = 24.0
     diversity: Share = 0.0
     section_spread: Weight = 0.0
+    calibration: Annotated[float, Field(ge=0, le=100)] = 0.0
     min_similarity: Annotated[float, Field(ge=-1, le=1)] = -1.0
     prefer_max_age_hours: Positive | None = None
     blending: Literal["learned", "weights"] = "learned"
@@ -69,7 +70,7 @@ def _must_reads() -> SurfaceConfig:
 
 def _for_you() -> SurfaceConfig:
     weights = Weights(interests=1.0, covisited=0.3, section=0.03, popularity=0.06, freshness=0.08)
-    return SurfaceConfig(title="For You", weights=weights, diversity=0.1)
+    return SurfaceConfig(title="For You", weights=weights, diversity=0.1, calibration=0.4)
 
 
 class SurfacesConfig(Section):

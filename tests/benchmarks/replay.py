@@ -2,8 +2,8 @@
 
 Every impression is counted and is a place that counters are asked for: the decayed openings, clicks
 and impressions of its article at every half-life, as they were five minutes before. One in twelve is
-clicked. The baseline is ``np.lexsort`` by article and time of the same impressions in the same order,
-which is none: the replay puts the log into the order of time first.
+clicked. The baseline is ``np.lexsort`` by article and time of the same impressions and clicks in the same
+order, which is none: the replay puts the log into the order of time itself.
 """
 
 import numpy as np
@@ -43,14 +43,16 @@ def replay(log: EventBatch, shown: NDArray[np.bool_]) -> int:
     """Counters of every impression's article, some articles at a time; how many values were found."""
     config, found = PopularityConfig(), 0
     order = by_time(log.ts)
-    log, shown = log.take(order), shown[order]
-    rows, at = log.rows[shown], log.ts[shown] - _LAG
+    rows, ts, shown = log.rows[order], log.ts[order], shown[order]
     # what a list knows is looked up once for all its places
+    at = ts[shown] - _LAG
     new = np.append(True, at[1:] != at[:-1])
-    known = np.searchsorted(log.ts, at[new], side="left")[np.cumsum(new) - 1]
-    asked = Asked(rows, known, at).take(by_entity(rows))
+    known = np.searchsorted(ts, at[new], side="left")[np.cumsum(new) - 1]
+    asked = Asked(rows[shown], known, at).take(by_entity(rows[shown]))
+    places = by_entity(rows)
+    log = log.take(order[places])
     for name in ("openings", "impressions", "clicks"):
-        stream = stream_of(name, log, config)
+        stream = stream_of(name, log, config, places)
         found += sum(masses.size for _, masses in parts_of(stream, asked, half_lives_of(name, config)))
     return found
 
@@ -60,14 +62,13 @@ def measure(rounds: int) -> list[Figure]:
     found = []
     for impressions in (_IMPRESSIONS // 100, _IMPRESSIONS // 10, _IMPRESSIONS):
         log, shown = make_log(impressions)
-        rows, ts = log.rows[shown], log.ts[shown]
         a, b = in_turns(
             lambda log=log, shown=shown: processor_seconds(lambda: replay(log, shown)),
-            lambda rows=rows, ts=ts: processor_seconds(lambda: np.lexsort((ts, rows))),
+            lambda log=log: processor_seconds(lambda: np.lexsort((log.ts, log.rows))),
             rounds,
         )
         ratio, spread = ratio_of(a, b)
         bar = ("<= 2", ratio <= 2.0) if impressions == _IMPRESSIONS else ("", None)
-        label = f"replay of 11 decayed counters at {impressions:,} impressions / np.lexsort of them"
+        label = f"replay of 11 decayed counters at {impressions:,} impressions / np.lexsort of the log"
         found.append(Figure(label, sorted(a)[len(a) // 2], "s", ratio, spread, *bar))
     return found

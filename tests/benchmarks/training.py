@@ -1,6 +1,6 @@
 """Counting millions of clicks, and how training grows: processor time and peak memory, each process alone.
 
-python -m tests.benchmarks.run --only training [--rounds 6] [--clicks 20000000] [--events 10000000]
+python -m tests.benchmarks.run --only training [--rounds 6] [--clicks 20000000] [--events 1000000]
 """
 
 import json

@@ -165,9 +165,9 @@ def test_the_first_of_each_key_is_found_in_order(keys: list[int]) -> None:
     assert first_of_each(np.array(keys, np.uint64)).tolist() == sorted(first.tolist())
 
 
-@given(st.lists(st.floats(0, 1e12) | st.integers(0, 5).map(float), max_size=60))
-def test_radix_order_is_the_stable_order(values: list[float]) -> None:
-    ts = np.array(values, np.float64)
+@given(st.lists(st.floats(-1e12, 1e12) | st.integers(-5, 5).map(float), max_size=60), st.integers(1, 30))
+def test_orders_are_the_stable_ones(values: list[float], times: int) -> None:
+    ts = np.array(values * times, np.float64)
     assert prefixes.by_time(ts).tolist() == np.argsort(ts, kind="stable").tolist()
-    rows = (ts % 200_000).astype(np.int32)
+    rows = (np.abs(ts) % 200_000).astype(np.int32)
     assert prefixes.by_entity(rows).tolist() == np.argsort(rows, kind="stable").tolist()

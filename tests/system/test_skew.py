@@ -95,7 +95,7 @@ def test_the_comparison_sees_an_event_that_one_side_does_not_know(newsroom: News
     logged = list(read_lists(served / "s.db.features"))
     behind = [
         LoggedList(
-            **{**{name: getattr(each, name) for name in each.__slots__}, "event_seq": each.event_seq - 1}
+            **{**{name: getattr(each, name) for name in each.__slots__}, "event_seq": each.event_seq - 5}
         )
         for each in logged
         if each.event_seq > 0

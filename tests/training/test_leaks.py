@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from recsys.blending import blend
 from recsys.candidates import Candidates
 from recsys.config import build_config
-from recsys.features import LEARNED, learned_matrix
+from recsys.features import FEATURE_NAMES, learned_matrix
 from recsys.pipeline import Funnel
 from recsys.schemas import Exposure
 from recsys.state import State
@@ -33,7 +33,7 @@ WEIGHTS |= {"ctr": 1.0, "engagement": 1.0, "freshness": 1.0, "priority": 1.0}
 CONFIG = build_config(
     {"surfaces": {"for_you": {"weights": WEIGHTS}, "related": {"weights": WEIGHTS}}}, "test"
 )
-NAMES = tuple(LEARNED)
+NAMES = FEATURE_NAMES
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from recsys.blending import recipe_of
-from recsys.config import Config
+from recsys.config import Config, load_config
 from recsys.snapshot import read_state
 from tests.conftest import Newsroom, copy_models
 from tests.training.command import recsys
@@ -87,10 +87,8 @@ def value_at(values: Any, path: list[str | int]) -> Any:
 def values(newsroom: Newsroom, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Of a bundle with a learned ranker: so few lists teach one only if they are asked to."""
     models = copy_models(newsroom.models, tmp_path_factory.mktemp("report") / "models")
-    config = Config()
-    eager = config.model_copy(
-        update={"ranker": config.ranker.model_copy(update={"min_lists": 50, "shrinkage": 0.01})}
-    )
+    changes = ["ranker.min_lists=50", "ranker.shrinkage=0.01", "gate.min_lists=1000000"]
+    eager = load_config(None, changes)
     until = newsroom.now - timedelta(days=1)
     bundle = train(eager, newsroom.data, models, created=newsroom.now, fit_until=until).bundle
     found = evaluate(bundle, newsroom.data, models, span=(until, None)).as_dict()
@@ -236,11 +234,28 @@ def test_without_a_judged_list_the_rest_is_told(bare: dict[str, Any]) -> None:
     assert (["lists", "next_article", "related", "models", "funnel", "hr@20"], "0.5000") in page.cells
 
 
+def test_a_log_without_served_lists_has_a_report_too(newsroom: Newsroom, tmp_path: Path) -> None:
+    for table in newsroom.data.iterdir():
+        if table.name.startswith(("articles", "events")):
+            (tmp_path / table.name).symlink_to(table)
+    since = newsroom.now - timedelta(hours=6)
+    result = evaluate(newsroom.bundle, tmp_path, newsroom.models, span=(since, None), list_reads=50)
+    assert result.as_dict()["rankings"] == {}
+    page = Page(result.as_html())
+    assert any(path[:2] == ["lists", "next_article"] for path, _ in page.cells)
+
+
 def test_whatever_stands_under_lists_and_references_is_shown(bare: dict[str, Any]) -> None:
     more = bare
     more["references"] = [
         {"model": "boosted", "auc": 0.7125, "ndcg@10": 0.5, "auc_ci": [0.7, 0.725], "microseconds": 1700.5},
-        {"model": "additive", "auc": 0.71, "ndcg@10": 0.49, "auc_ci": [None, None], "microseconds": 40.0},
+        {
+            "model": "additive",
+            "auc": 0.71,
+            "ndcg@10": 0.49,
+            "auc_ci": [None, None],
+            "ndcg@10_ci": [-0.1, 0.1],
+        },
     ]
     more["gate"] = {"verdict": "passed", "models": {"funnel": {"auc": 0.65, "ci": {"auc": [0.6, 0.7]}}}}
     more["lists"] = {
@@ -256,6 +271,9 @@ def test_whatever_stands_under_lists_and_references_is_shown(bare: dict[str, Any
     assert found['["references", 1, "auc_ci"]'] == "-"
     assert found['["gate", "models", "funnel", "ci", "auc"]'] == "0.6000 to 0.7000"
     assert found['["references", 0, "auc_ci"]'] == "0.7000 to 0.7250"
+    # an interval that does not hold the value is of something else, and has a column of its own
+    assert "ndcg@10_ci" in page.words
+    assert "auc_ci" not in page.words
     assert found['["lists", "next_article", "item_knn", "ci", "hr@20"]'] == "0.0500 to 0.0750"
     assert found['["lists", "next_article", "funnel", "lists"]'] == "1,234"
     assert found['["lists", "beyond", "related", "coverage"]'] == "0.2500"
@@ -344,7 +362,7 @@ def test_the_command_writes_page_and_json_of_the_same_values(
     files = tmp_path / "r.html", tmp_path / "r.json"
     answer = recsys(
         capsys, "evaluate", "--data", newsroom.data, "--models", newsroom.models, "--judge-from", since,
-        "--html", files[0], "--json", files[1],
+        "--html", files[0], "--json", files[1], "--no-lists",
     )  # fmt: skip
     assert answer.code == 0
     values, page = json.loads(files[1].read_text()), Page(files[0].read_text())
