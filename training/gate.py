@@ -20,7 +20,7 @@ from typing import Any
 
 from recsys.bundle import Bundle, Registry, open_bundle
 from recsys.config import Config, build_config
-from recsys.errors import RecsysError
+from recsys.errors import BundleError, RecsysError
 from recsys.snapshot import read_state
 from recsys.state import State
 from training.held_back import (
@@ -248,7 +248,13 @@ def _compare(verdict: Verdict, standing: _Standing, trial: _Trial, ours: Table) 
         return
     if enough:
         how = f"{standing.version}, fitted until {told_time(standing.watermark)}"
-        state, known, ours = _served(standing, trial.material), standing.watermark, ours.take(inside)
+        try:
+            state = _served(standing, trial.material)
+        except BundleError as error:
+            # another version of the program wrote it; no service of this version can load it either
+            verdict.not_shown.append(f"{standing.version} cannot be compared: {error}")
+            return
+        known, ours = standing.watermark, ours.take(inside)
     else:
         how = f"the settings of {standing.version}, fitted again without these lists"
         state, known, inside = trial.fitted(standing.config), part.known_until, inside | True

@@ -109,6 +109,8 @@ def judge(
         scorers: by name.
     """
     lag = state.config.train.serving_lag_minutes * 60.0
+    # as in service: what is read together follows the readers
+    state.follows_pairs = True
     counted = as_counted(state, material.log, material.exposures, material.clicks)
     moments = Moments(state, counted, known_until)
     values: dict[str, list[tuple[float, ...]]] = {name: [] for name in scorers}

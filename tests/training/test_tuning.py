@@ -138,9 +138,9 @@ def test_every_slice_is_judged_by_what_was_fitted_before_it() -> None:
     lists = search.lists["related"]
     edges = search._edges(lists)
     assert edges == sorted(edges)
-    assert lists.ts == sorted(lists.ts)
-    assert edges[-1] == len(lists.ts)
-    assert edges[-1] - edges[-2] == round(0.25 * len(lists.ts))
+    assert lists.given.ts == sorted(lists.given.ts)
+    assert edges[-1] == len(lists.raw)
+    assert edges[-1] - edges[-2] == round(0.25 * len(lists.raw))
     assert search.on_the_latest({}).values.shape == (edges[-1] - edges[-2], len(NAMES))
 
 
