@@ -107,8 +107,9 @@ def fit_ranker(examples: Examples, config: RankerConfig, most: float = np.inf) -
             are scaled down to it, so that clicks cannot take a list off its topic.
     """
     blend_scale = _spread([scores[:, None] for scores in examples.blend])[0]
-    scales = _spread(examples.matrices)
     columns = np.concatenate(examples.matrices).T
+    # of all lists together, so that the knots reach across what a feature takes anywhere
+    scales = np.array([_deviation(column) for column in columns])
     pairs = zip(examples.names, columns, strict=True)
     centres = np.array([NEUTRAL.get(name, _centre(column)) for name, column in pairs])
     design = _design(examples, blend_scale, centres, scales)
@@ -141,6 +142,13 @@ def gain_on_later(ranker: AdditiveRanker, later: Examples, max_weight: float = 1
 
 def _centre(column: Floats) -> float:
     return float(np.nanmean(column)) if not np.isnan(column).all() else 0.0
+
+
+def _deviation(column: Floats) -> float:
+    """Standard deviation of what is not missing; 1 where it does not vary."""
+    known = column[~np.isnan(column)]
+    found = float(known.std()) if len(known) else 0.0
+    return found if found > 1e-9 else 1.0
 
 
 def _spread(matrices: Sequence[Floats]) -> Floats:

@@ -35,7 +35,7 @@ class RankerConfig(Section):
         "ctr_24h",
     )
     prior: Positive = 0.3
-    shrinkage: Annotated[float, Field(ge=0)] = 0.3
+    shrinkage: Annotated[float, Field(ge=0)] = 0.1
     curve_shrinkage: Annotated[float, Field(ge=0)] = 3.0
     min_lists: Annotated[int, Field(ge=1)] = 300
     max_lists: Annotated[int, Field(ge=1)] = 50_000
