@@ -95,6 +95,9 @@ def evaluate(
     seed: Annotated[int, typer.Option(min=0)] = 0,
     lists: Annotated[bool, typer.Option(help="Judge whole lists too, by what was opened next.")] = True,
     list_reads: Annotated[int, typer.Option(min=1, help="Openings judged for each surface.")] = 2000,
+    lag_minutes: Annotated[
+        float | None, typer.Option(min=0, help="Let counters run behind by this; default is the bundle's.")
+    ] = None,
 ) -> None:
     """Judge a bundle offline through the serving funnel, beside the baselines.
 
@@ -114,6 +117,7 @@ def evaluate(
             span=span,
             seed=seed,
             list_reads=list_reads if lists else 0,
+            lag_minutes=lag_minutes,
             say=console.say,
             progress=step,
         )

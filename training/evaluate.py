@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from recsys.bundle import Bundle
 from recsys.catalog import Catalog
-from recsys.config import Config
+from recsys.config import Config, build_config
 from recsys.errors import DataError
 from recsys.schemas import Article, Exposure
 from recsys.snapshot import read_state
@@ -120,6 +120,7 @@ def evaluate(
     span: tuple[datetime | None, datetime | None] = (None, None),
     seed: int = 0,
     list_reads: int = 0,
+    lag_minutes: float | None = None,
     say: Callable[[str], None] = lambda _: None,
     progress: Callable[[int, int | None], None] = lambda _done, _total: None,
 ) -> Result:
@@ -135,6 +136,7 @@ def evaluate(
         span: judge exposures and openings with span[0] <= ts < span[1].
         seed: of draws, ties and resampling.
         list_reads: how many openings are judged for each surface, drawn at random; 0 judges no lists.
+        lag_minutes: by which counters run behind; None takes the bundle's ``train.serving_lag_minutes``.
 
     Raises:
         DataError: nothing to judge.
@@ -145,6 +147,8 @@ def evaluate(
         raise DataError(f"{data} holds no exposure in the judged time; nothing can be judged")
     articles = {article.article_id: article for article in read_articles(data)}
     log, known = read_event_log(data), list(articles.values())
+    if lag_minutes is not None:
+        bundle = with_config(bundle, _lagging(bundle, lag_minutes))
     state = opened_state(bundle, known, models, say)
     clicks = labels_of(data, state.config.clicklog)
     lists: dict[str, Any] = {}
@@ -222,6 +226,12 @@ def _add_articles(
 def _knows(catalog: Catalog, article_id: str) -> bool:
     row = catalog.row(article_id)
     return row is not None and catalog.is_known(row)
+
+
+def _lagging(bundle: Bundle, minutes: float) -> Config:
+    config = build_config(bundle.manifest["config"], f"{bundle.path}/manifest.json")
+    late = config.train.model_copy(update={"serving_lag_minutes": minutes})
+    return config.model_copy(update={"train": late})
 
 
 def with_config(bundle: Bundle, config: Config) -> Bundle:
