@@ -26,7 +26,7 @@ class GateConfig(Section):
     min_lists: Annotated[int, Field(ge=2)] = 200
     max_lists: Annotated[int, Field(ge=2)] = 2_000
     metric: Metric = "auc"
-    margin: Share = 0.002
+    margin: Share = 0.01
 
 
 class TuneConfig(Section):
