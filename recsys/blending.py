@@ -12,6 +12,8 @@ from recsys.features import Moment
 from recsys.recipes import Recipe
 from recsys.state import State
 
+# more than what variety may cost, so that places kept for the topic stay ahead of the others
+_AHEAD = 0.5
 _Part = Callable[[State, Rows, Moment, float], Floats]
 
 _PARTS: dict[str, _Part] = {
@@ -119,23 +121,27 @@ def topic_first(state: State, candidates: Candidates, config: SurfaceConfig, sur
     """The candidates with the first places of a learned list kept for those on the topic.
 
     What readers open next is often off the topic. So the ``topical_places`` best by the weights of the
-    configuration lead the list, as a part of their scores; what readers open next follows them.
+    configuration lead the list, as a part of their scores; what readers open next follows them. On the
+    topic is what is at least ``topical_share`` as similar as the most similar candidate.
     """
     recipe = recipe_of(state, config, surface)
     if not (recipe.learned and config.topical_places and "similarity" in candidates.names):
         return candidates
     place = {name: k for k, name in enumerate(candidates.names)}
-    if not candidates.parts[:, place["similarity"]].any():
+    similarity = candidates.parts[:, place["similarity"]]
+    topical = np.flatnonzero((similarity > 0) & (similarity >= config.topical_share * similarity.max()))
+    if len(topical) == 0:
         return candidates
     factors = np.zeros(len(candidates.names))
     for name, weight in Recipe.configured(config).weights.items():
         if name in place and name in recipe.weights:
             factors[place[name]] = weight / recipe.weights[name]
     content = candidates.parts @ factors
-    best = np.argsort(-content, kind="stable")[: config.topical_places]
+    best = topical[np.argsort(-content[topical], kind="stable")[: config.topical_places]]
     lead = np.zeros(len(candidates))
-    lead[best] = candidates.scores.max() + content[best] - content[best].min() - candidates.scores[best]
-    return candidates.plus_part("topic", np.maximum(lead, 0.0))
+    above = candidates.scores.max() + _AHEAD
+    lead[best] = above + content[best] - content[best].min() - candidates.scores[best]
+    return candidates.plus_part("topic", lead)
 
 
 def _add_off_topic(

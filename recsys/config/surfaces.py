@@ -36,6 +36,7 @@ class SurfaceConfig(Section):
     prefer_max_age_hours: Positive | None = None
     blending: Literal["learned", "weights"] = "learned"
     topical_places: Annotated[int, Field(ge=0, le=100)] = 0
+    topical_share: Share = 0.5
     ranking: Literal["learned", "blend"] = "learned"
     learned_share: Annotated[float, Field(ge=0, le=100)] = 3.0
     factors: dict[str, Weight] = Field(default_factory=dict)

@@ -42,6 +42,23 @@ def test_the_first_places_keep_the_topic_and_what_is_opened_next_follows() -> No
     assert listed[5:8] == ["f7", "f6", "f5"]
 
 
+def test_variety_does_not_let_others_into_the_places_of_the_topic() -> None:
+    assert all(name.startswith("n") for name in related(newsroom(POPULAR, diversity=1.0))[:5])
+
+
+def test_what_readers_open_together_does_not_make_it_the_topic() -> None:
+    """The configured weights alone would put the far ones, which all read after `c`, among the first."""
+    together = newsroom(POPULAR, weights={"covisited": 5.0})
+    pairs = together.learned.covisitation
+    for reader in range(40):
+        for k in range(8):
+            past, now = np.array([row(together, "c")], np.int32), NOW.timestamp() + reader
+            pairs.opened(past, row(together, f"f{k}"), now)
+    listed = related(together)
+    assert all(name.startswith("n") for name in listed[:5])
+    assert all(name.startswith("f") for name in listed[5:])
+
+
 def test_without_text_the_learned_weights_order_all_places() -> None:
     state = newsroom(POPULAR)
     for name in state.catalog.ids:
