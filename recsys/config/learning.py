@@ -29,11 +29,7 @@ class ClicklogConfig(Section):
 class RankerConfig(Section):
     """What the learned ranker may learn from and how far it may leave the content blend."""
 
-    features: tuple[str, ...] = (
-        "topic_affinity",
-        "ctr_4h",
-        "ctr_24h",
-    )
+    features: tuple[str, ...] = ("topic_affinity", "ctr_24h")
     prior: Positive = 0.3
     shrinkage: Annotated[float, Field(ge=0)] = 0.1
     curve_shrinkage: Annotated[float, Field(ge=0)] = 3.0

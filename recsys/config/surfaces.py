@@ -70,7 +70,7 @@ def _must_reads() -> SurfaceConfig:
 
 
 def _for_you() -> SurfaceConfig:
-    weights = Weights(interests=1.0, covisited=0.3, section=0.03, popularity=0.06, freshness=0.08)
+    weights = Weights(interests=1.0, covisited=0.3, section=0.03, popularity=0.03, freshness=0.08)
     return SurfaceConfig(title="For You", weights=weights, diversity=0.1, calibration=0.4)
 
 
