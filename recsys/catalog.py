@@ -85,6 +85,7 @@ class Catalog:
         self.ids: list[str] = []
         self.cards: list[bytes | None] = []
         self.sensitivity: dict[int, frozenset[str]] = {}
+        self.tags: dict[int, frozenset[str]] = {}
         self.sections, self.languages, self.sites = Vocabulary(), Vocabulary(), Vocabulary()
         self.subsections, self.content_types, self.stories = Vocabulary(), Vocabulary(), Vocabulary()
         self.version = 0
@@ -153,6 +154,9 @@ class Catalog:
         self.sensitivity.pop(row, None)
         if article.sensitivity:
             self.sensitivity[row] = frozenset(article.sensitivity)
+        self.tags.pop(row, None)
+        if article.tags:
+            self.tags[row] = frozenset(article.tags)
         self.cards[row] = self._card(article)
         if article.url:
             self._row_of_url[canonical_url(article.url)] = row
@@ -189,6 +193,7 @@ class Catalog:
         for url, row in self._row_of_url.items():
             urls[row] = url
         columns: dict[str, object] = {"article_id": self.ids, "card": self.cards, "url": urls}
+        columns["tags"] = [sorted(self.tags.get(row, ())) for row in range(len(self))]
         columns |= {name: getattr(self, name)[: len(self)] for name in _COLUMNS}
         names: dict[str, object] = {name: getattr(self, name).names for name in _VOCABULARIES}
         names["sensitivity"] = {str(row): sorted(labels) for row, labels in self.sensitivity.items()}
@@ -214,6 +219,7 @@ class Catalog:
             for value in names[name]:
                 vocabulary.add(value)
         catalog.sensitivity = {int(row): frozenset(labels) for row, labels in names["sensitivity"].items()}
+        catalog.tags = {row: frozenset(tags) for row, tags in enumerate(columns["tags"]) if tags}
         catalog.version = 1
         return catalog
 

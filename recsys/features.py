@@ -259,6 +259,26 @@ def _share(view: _View, level: str) -> Floats:
     return np.where(offered == UNKNOWN, np.nan, shares)
 
 
+def _tag_share(view: _View) -> Floats:
+    """Recency-weighted share of the reader's past that has a tag of the candidate's; NaN without tags.
+
+    Tags are whatever the site's articles carry: keywords, people, places, teams.
+    """
+    tags = view.state.catalog.tags
+    past = [(tags[row], place) for place, row in enumerate(view.past.tolist()) if row in tags]
+    if not past:
+        return view.nothing
+    half_life = view.state.config.profile.recency_half_life_reads
+    weights = [2.0 ** (-place / half_life) for _, place in past]
+    found = [
+        sum(w for w, (own, _) in zip(weights, past, strict=True) if not own.isdisjoint(tags[row]))
+        if row in tags
+        else np.nan
+        for row in view.rows.tolist()
+    ]
+    return np.asarray(np.array(found) / sum(weights), dtype=np.float64)
+
+
 def _counted(compute: Callable[[State, Rows, float], Floats], view: _View) -> Floats:
     return compute(view.state, view.rows, view.moment.count_at)
 
@@ -270,6 +290,7 @@ LEARNED: dict[str, Callable[[_View], Floats]] = {
     ),
     "section_share": lambda v: _share(v, "section"),
     "subsection_share": lambda v: _share(v, "subsection"),
+    "tag_share": _tag_share,
     "section_affinity": lambda v: v.state.learned.sections.of(*v.groups("section")),
     "subsection_affinity": lambda v: v.state.learned.subsections.of(*v.groups("subsection")),
     "topic_affinity": lambda v: v.state.learned.topics.affinity(v.past, v.rows),

@@ -138,7 +138,7 @@ def _catalog(bundle: Bundle, config: Config) -> Catalog:
         table = pq.read_table(bundle.path / CATALOG)
     except (OSError, pa.ArrowException) as error:
         raise BundleError(f"{bundle.path / CATALOG} cannot be read: {error}") from error
-    texts = ("article_id", "card", "url")
+    texts = ("article_id", "card", "url", "tags")
     columns = {
         name: table.column(name).to_pylist() if name in texts else table.column(name).to_numpy()
         for name in table.column_names

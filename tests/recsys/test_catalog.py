@@ -17,6 +17,7 @@ def test_a_restored_catalogue_is_the_same() -> None:
                 editor_priority=0.5,
                 story_id="s",
                 sensitivity=["tragedy"],
+                tags=["Berlin", "election"],
             ),
             article("b", url="https://www.example.org/b?x=1", is_hidden=True),
         ]
@@ -29,6 +30,7 @@ def test_a_restored_catalogue_is_the_same() -> None:
     assert again.ids == made.ids
     assert again.row_by_url("http://example.org/b/") == 1
     assert again.sensitivity == {0: frozenset(["tragedy"])}
+    assert again.tags == {0: frozenset(["Berlin", "election"])}
     assert [again.is_known(row) for row in range(3)] == [True, True, False]
     assert again.newest().tolist() == made.newest().tolist() == [0]
 

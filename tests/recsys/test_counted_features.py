@@ -82,6 +82,17 @@ def test_rise_tells_a_sudden_article_from_a_steady_one_and_nothing_of_an_unread_
     assert found["unread"] == NEUTRAL["rise"] == 0.0
 
 
+def test_a_reader_of_a_team_is_offered_the_team_the_more_the_later_they_read_of_it() -> None:
+    tagged = {"old": ["Rovers"], "new": ["United"], "r": ["Rovers", "cup"], "u": ["United"], "o": ["opera"]}
+    state = world([article(name, tags=tags) for name, tags in tagged.items()] + [article("plain")])
+    rows = np.array([row(state, name) for name in ("r", "u", "o", "plain")], np.int32)
+    past = Reader(np.array([row(state, "new"), row(state, "old"), row(state, "plain")], np.int32))
+    rovers, united, opera, plain = learned_matrix(state, rows, Moment(T, None, past, T), ["tag_share"])[:, 0]
+    assert united > rovers > opera == 0.0
+    assert united + rovers == pytest.approx(1.0)
+    assert math.isnan(plain)
+
+
 def test_age_is_the_logarithm_of_hours_and_unknown_without_a_date() -> None:
     state = world([article("a", hours_old=9.0), article("b", published_at=None)])
     found = values_of(state, "age", "a", "b")
