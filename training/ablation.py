@@ -24,7 +24,7 @@ _GROUPS = (
         "counts of clicks and readers",
         ("ctr", "click", "opening", "popular", "count", "ris", "rate", "engagement"),
     ),
-    ("text and interests", ("similar", "interest", "nearest", "topic", "tfidf", "entit", "cosine")),
+    ("text and interests", ("similar", "interest", "nearest", "topic", "tfidf", "tag_", "cosine")),
     ("sections", ("section",)),
     ("age", ("fresh", "age", "old", "recency", "new")),
 )
