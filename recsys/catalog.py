@@ -199,6 +199,11 @@ class Catalog:
         names["sensitivity"] = {str(row): sorted(labels) for row, labels in self.sensitivity.items()}
         return columns, names
 
+    @staticmethod
+    def columns() -> tuple[str, ...]:
+        """Names of the numeric columns that ``state`` gives."""
+        return tuple(_COLUMNS)
+
     @classmethod
     def restore(
         cls,

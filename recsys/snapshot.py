@@ -139,6 +139,12 @@ def _catalog(bundle: Bundle, config: Config) -> Catalog:
     except (OSError, pa.ArrowException) as error:
         raise BundleError(f"{bundle.path / CATALOG} cannot be read: {error}") from error
     texts = ("article_id", "card", "url", "tags")
+    missing = sorted({*texts, *Catalog.columns()} - set(table.column_names))
+    if missing:
+        raise BundleError(
+            f"{bundle.path / CATALOG} lacks {', '.join(missing)}: another version of this program wrote it; "
+            "train again with this one"
+        )
     columns = {
         name: table.column(name).to_pylist() if name in texts else table.column(name).to_numpy()
         for name in table.column_names

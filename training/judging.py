@@ -152,6 +152,7 @@ class Judge:
         return {
             "past": len(past),
             "youngest": float(np.nanmin(ages)) if not np.isnan(ages).all() else np.nan,
+            "unopened": not counts.openings.any_mass(clicked).any(),
             "head": bool((masses[clicked] >= head).any()),
             "section": catalog.sections.names[code] if code >= 0 else "",
             "days_after_fit": horizon if np.isfinite(horizon) else np.nan,

@@ -80,6 +80,7 @@ def _masks(judged: "Judged") -> dict[str, NDArray[np.bool_]]:
         "cold readers (5 openings or fewer)": traits["past"] <= 5,
         "other readers": traits["past"] > 5,
         "article younger than 1 h": traits["youngest"] < 1.0,
+        "cold article (nobody has opened it yet)": traits["unopened"],
         "head (a tenth of the articles)": traits["head"],
         "tail": ~traits["head"],
         "first day after the fit": (days > 0) & (days <= 1),

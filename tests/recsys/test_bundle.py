@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from recsys.bundle import MANIFEST, Bundle, Registry, open_bundle, read_manifest, write_bundle
@@ -71,6 +72,14 @@ def test_vectors_and_counters_of_different_sizes_are_refused(tmp_path: Path) -> 
     bundle = written(tmp_path)
     np.save(bundle.path / "vectors.npy", np.zeros((2, 32), np.float32))
     with pytest.raises(BundleError, match="do not belong together"):
+        read_state(bundle)
+
+
+def test_a_catalogue_without_a_column_is_refused_by_name(tmp_path: Path) -> None:
+    bundle = written(tmp_path)
+    path = bundle.path / "catalog.parquet"
+    pq.write_table(pq.read_table(path).drop_columns(["tags", "priority"]), path)
+    with pytest.raises(BundleError, match="lacks priority, tags.*train again"):
         read_state(bundle)
 
 
