@@ -79,7 +79,7 @@ def test_a_catalogue_without_a_column_is_refused_by_name(tmp_path: Path) -> None
     bundle = written(tmp_path)
     path = bundle.path / "catalog.parquet"
     pq.write_table(pq.read_table(path).drop_columns(["tags", "priority"]), path)
-    with pytest.raises(BundleError, match="lacks priority, tags.*train again"):
+    with pytest.raises(BundleError, match=r"lacks priority, tags.*train again"):
         read_state(bundle)
 
 
