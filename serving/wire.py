@@ -186,11 +186,11 @@ def query_of(
 
 def with_rules(service: Service, served: Served, query: Query, surfaces: list[str]) -> Query:
     """The query with the editors' rules that hold for these lists now."""
-    if not service.rules.rules:
+    if not service.live.rules.rules:
         return query
     now = service.clock.instant()
     found = {
-        name: service.rules.for_list(name, now, served.state.catalog, query.context) for name in surfaces
+        name: service.live.rules.for_list(name, now, served.state.catalog, query.context) for name in surfaces
     }
     return replace(
         query,

@@ -53,7 +53,7 @@ def _stored(article: Article) -> Response:
 @router.get("/{article_id}")
 async def get_article(request: Request, article_id: Id) -> Response:
     """The article as it stands."""
-    article = await _service(request).article(article_id)
+    article = await _service(request).desk.find(article_id)
     if article is None:
         raise Problem(404, f"the catalogue has no article {article_id!r}", "article_id")
     return _stored(article)
@@ -64,7 +64,7 @@ async def put_article(request: Request, article_id: Id) -> Response:
     """Insert or replace an article."""
     service = _service(request)
     article = _check(await _body(request, article_id))
-    return _stored((await service.put_articles([article]))[0])
+    return _stored((await service.desk.put([article]))[0])
 
 
 @router.patch("/{article_id}")
@@ -72,17 +72,17 @@ async def patch_article(request: Request, article_id: Id) -> Response:
     """Change some fields of an article."""
     service = _service(request)
     changes = await _body(request, article_id)
-    standing = await service.article(article_id)
+    standing = await service.desk.find(article_id)
     if standing is None:
         raise Problem(404, f"the catalogue has no article {article_id!r}; PUT it first", "article_id")
     article = _check({**standing.model_dump(), **changes})
-    return _stored((await service.put_articles([article]))[0])
+    return _stored((await service.desk.put([article]))[0])
 
 
 @router.delete("/{article_id}", status_code=204)
 async def delete_article(request: Request, article_id: Id) -> Response:
     """Remove an article; gone on the next request."""
-    if not await _service(request).delete_article(article_id):
+    if not await _service(request).desk.delete(article_id):
         raise Problem(404, f"the catalogue has no article {article_id!r}", "article_id")
     return Response(status_code=204)
 
@@ -100,7 +100,7 @@ async def post_articles(request: Request) -> Response:
             good[article.article_id] = article
         except Problem as problem:
             rejected.append({"index": index, "field": problem.field, "error": problem.detail})
-    await service.put_articles(list(good.values())) if good else None
+    await service.desk.put(list(good.values())) if good else None
     return Response(
         orjson.dumps({"accepted": len(good), "rejected": rejected}), media_type="application/json"
     )

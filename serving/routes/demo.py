@@ -63,7 +63,7 @@ async def article_page(request: Request, article_id: Id) -> Response:
     service: Service = request.app.state.service
     session = request.cookies.get(_COOKIE) or secrets.token_hex(8)
     served = service.served
-    article = await service.article(article_id)
+    article = await service.desk.find(article_id)
     row = served.state.catalog.row(article_id)
     if article is None or row is None:
         raise Problem(404, f"there is no article {article_id!r}")
@@ -72,7 +72,7 @@ async def article_page(request: Request, article_id: Id) -> Response:
     query = wire.with_rules(service, served, Query(service.clock.now(), 5, row, reader=reader), LISTS)
     slates, _ = served.funnel.page(LISTS, query)
     request_id = secrets.token_hex(12)
-    service.expose(
+    service.exposures.take(
         answers.exposures_of(served, slates, request_id, who, service.clock.instant(), article_id, 0.0)
     )
     blocks = [(_title(served, name), name, _cards(served, slate)) for name, slate in slates.items()]

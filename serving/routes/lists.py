@@ -73,7 +73,7 @@ def _serve(
     if request_id is not None and who is not None:
         took = (time.perf_counter() - started) * 1e3
         now = service.clock.instant()
-        service.expose(answers.exposures_of(served, slates, request_id, who, now, context_id, took))
+        service.exposures.take(answers.exposures_of(served, slates, request_id, who, now, context_id, took))
     return response
 
 

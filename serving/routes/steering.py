@@ -89,7 +89,7 @@ async def put_rules(request: Request, rules: list[EditorRule]) -> Response:
     rows = [rule.model_dump(mode="json", by_alias=True) for rule in rules]
     wanted = int(expected) if expected.isdecimal() else None
     version = await asyncio.to_thread(service.store.put_rules, rows, wanted)
-    service.rules = EditorRules(version, rules)
+    service.live.rules = EditorRules(version, rules)
     return _json({"version": version, "rules": rows}, {"ETag": f'"{version}"'})
 
 
@@ -119,7 +119,7 @@ async def promote(request: Request, version: str) -> Response:
     if version not in service.registry.versions():
         raise Problem(404, f"the registry has no bundle {version!r}", "version")
     await asyncio.to_thread(service.registry.promote, version)
-    await service.swap(version)
+    await service.live.swap(version)
     return _json({"current": service.served.version})
 
 
@@ -128,7 +128,7 @@ async def rollback(request: Request) -> Response:
     """Return to the bundle that was in service before."""
     service = _service(request)
     version = await asyncio.to_thread(service.registry.rollback)
-    await service.swap(version)
+    await service.live.swap(version)
     return _json({"current": service.served.version})
 
 
