@@ -141,7 +141,11 @@ class _ByReader(Row):
 
 
 class Event(_ByReader):
-    """Something a reader did. ``value`` is seconds for ``read``."""
+    """Something a reader did.
+
+    ``value`` is seconds for ``read``. ``trust`` is what the event counts in lists, None for fully; the
+    service sets it, a site's own server may (``docs/trust.md``).
+    """
 
     event_id: Id
     type: EventType
@@ -154,6 +158,7 @@ class Event(_ByReader):
     context_article_id: Id | None = None
     value: Annotated[float, Field(allow_inf_nan=False)] | None = None
     site: Name = None
+    trust: Annotated[float, Field(ge=0, le=1)] | None = None
 
 
 class ExposureItem(Row):

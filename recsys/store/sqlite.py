@@ -20,6 +20,7 @@ from recsys.store.sqlite_contents import SqliteSnapshot, fill, require_empty
 from recsys.store.sqlite_rows import (
     EVENT_COLUMNS,
     EVENT_PLACES,
+    MIGRATIONS,
     SCHEMA,
     SCHEMA_VERSION,
     article_json,
@@ -78,10 +79,12 @@ class SqliteStore:
                     f"the store {self.path} has schema {found}, this program knows {SCHEMA_VERSION}; "
                     "use the newer program that wrote it"
                 )
-            if found == 0:
-                for statement in SCHEMA.split(";"):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+            statements = SCHEMA.split(";") if found == 0 else []
+            for version in range(found or SCHEMA_VERSION, SCHEMA_VERSION):
+                statements += MIGRATIONS[version]
+            for statement in statements:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
 
         self._write("prepare", create)
 

@@ -9,12 +9,12 @@ from typing import Any
 from recsys.errors import StoreError
 from recsys.schemas import Article, Event, Exposure
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SCHEMA = """
 CREATE TABLE events (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, event_id TEXT NOT NULL UNIQUE, type TEXT NOT NULL,
     ts INTEGER NOT NULL, article_id TEXT NOT NULL, user_id TEXT, session_id TEXT, request_id TEXT,
-    list_id TEXT, surface TEXT, position INTEGER, context_article_id TEXT, value REAL, site TEXT);
+    list_id TEXT, surface TEXT, position INTEGER, context_article_id TEXT, value REAL, site TEXT, trust REAL);
 CREATE INDEX events_ts ON events (ts);
 CREATE INDEX events_user ON events (user_id) WHERE user_id IS NOT NULL;
 CREATE TABLE exposures (
@@ -26,9 +26,11 @@ CREATE TABLE articles (
 CREATE TABLE vectors (digest TEXT PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE rules (version INTEGER PRIMARY KEY, json TEXT NOT NULL);
 """
+# by the schema that a file has, what brings it to the next one
+MIGRATIONS = {1: ("ALTER TABLE events ADD COLUMN trust REAL",)}
 EVENT_COLUMNS = (
     "event_id, type, ts, article_id, user_id, session_id, request_id, list_id, surface, position, "
-    "context_article_id, value, site"
+    "context_article_id, value, site, trust"
 )
 _EVENT_NAMES = tuple(EVENT_COLUMNS.split(", "))
 EVENT_PLACES = ", ".join("?" * len(_EVENT_NAMES))
