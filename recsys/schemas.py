@@ -27,7 +27,7 @@ def check_id(value: str) -> str:
     """An id of 1-128 characters without control, format, surrogate, private or separator characters."""
     if not 1 <= len(value) <= MAX_ID_CHARS:
         raise ValueError(f"an id has 1 to {MAX_ID_CHARS} characters, this one has {len(value)}")
-    if value.isascii() and value.isalnum():
+    if value.isascii() and value.isprintable() and " " not in value:
         return value
     for char in value:
         if unicodedata.category(char)[0] in "CZ":

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("recsys", "training", "serving")
 LAYERS = (
     {"errors"},
-    {"text", "lexical"},
+    {"text", "lexical", "trust"},
     {"schemas"},
     {"candidates", "logged", "config", "store", "bundle"},
     {
