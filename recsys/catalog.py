@@ -12,6 +12,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from recsys.orders import Changes, RowOrder, by_recency
 from recsys.schemas import Article
 
 UNKNOWN = -1
@@ -93,7 +94,9 @@ class Catalog:
         self._row_of_url: dict[str, int] = {}
         self._url_template = url_template
         self._capacity = 0
-        self._orders: tuple[int, NDArray[np.int32], NDArray[np.int32]] | None = None
+        self._newest = RowOrder(self._recency_key, self._is_servable, self._all_by_recency)
+        self._priorities = RowOrder(self._priority_key, self._has_priority, self._all_by_priority)
+        self._changes = Changes(self._comes_or_goes, self._ahead)
         self._grow(64)
 
     @classmethod
@@ -160,8 +163,14 @@ class Catalog:
         self.cards[row] = self._card(article)
         if article.url:
             self._row_of_url[canonical_url(article.url)] = row
-        self.version += 1
+        self._changes.note(row, self.published[row].item(), self.expires[row].item())
+        self._changed(row)
         return row
+
+    def _changed(self, row: int) -> None:
+        self._newest.changed(row)
+        self._priorities.changed(row)
+        self.version += 1
 
     def remove(self, article_id: str) -> int | None:
         """Take an article out of service; its counts stay in case it returns."""
@@ -169,7 +178,7 @@ class Catalog:
         if row is not None:
             self.servable[row] = False
             self.cards[row] = None
-            self.version += 1
+            self._changed(row)
         return row
 
     def _card(self, article: Article) -> bytes:
@@ -241,21 +250,50 @@ class Catalog:
 
     def newest(self) -> NDArray[np.int32]:
         """Servable rows by publication, newest first, unknown last; ties by id."""
-        return self._cached_orders()[0]
+        return self._newest.rows()
 
     def by_priority(self) -> NDArray[np.int32]:
         """Servable rows that carry an editor priority, highest first."""
-        return self._cached_orders()[1]
+        return self._priorities.rows()
 
-    def _cached_orders(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        if self._orders is None or self._orders[0] != self.version:
-            rows = np.flatnonzero(self.servable[: len(self)]).astype(np.int32)
-            published = self.published[rows]
-            recency = np.where(np.isnan(published), -np.inf, published)
-            newest = rows[np.lexsort((self.id_ranks(rows), -recency))]
-            ranked = newest[~np.isnan(self.priority[newest])]
-            self._orders = (self.version, newest, ranked[np.argsort(-self.priority[ranked], kind="stable")])
-        return self._orders[1:]
+    def next_change(self, now: float) -> float:
+        """The earliest time after ``now`` (unix seconds) at which an article is published or expires.
+
+        Until then no article comes or goes unless it is put or removed; inf where none is ahead.
+        """
+        return self._changes.after(now)
+
+    def _is_servable(self, row: int) -> bool:
+        return bool(self.servable[row])
+
+    def _has_priority(self, row: int) -> bool:
+        return bool(self.servable[row]) and not np.isnan(self.priority[row])
+
+    def _recency_key(self, row: int) -> tuple[float, str]:
+        published = self.published[row]
+        return (np.inf if np.isnan(published) else -published, self.ids[row])
+
+    def _priority_key(self, row: int) -> tuple[float, float, str]:
+        return (-self.priority[row], *self._recency_key(row))
+
+    def _all_by_recency(self) -> NDArray[np.int32]:
+        rows = np.flatnonzero(self.servable[: len(self)]).astype(np.int32)
+        return by_recency(rows, self.published[rows], self.ids)
+
+    def _all_by_priority(self) -> NDArray[np.int32]:
+        newest = self.newest()
+        ranked = newest[~np.isnan(self.priority[newest])]
+        return np.asarray(ranked[np.argsort(-self.priority[ranked], kind="stable")])
+
+    def _comes_or_goes(self, time: float, row: int) -> bool:
+        return bool(self.servable[row]) and time in (self.published[row], self.expires[row])
+
+    def _ahead(self, now: float) -> list[tuple[float, int]]:
+        found = []
+        for column in (self.published[: len(self)], self.expires[: len(self)]):
+            rows = np.flatnonzero((column > now) & (column < np.inf) & self.servable[: len(self)])
+            found += list(zip(column[rows].tolist(), rows.tolist(), strict=True))
+        return found
 
     def id_ranks(self, rows: NDArray[np.int32]) -> NDArray[np.intp]:
         """(n,) order of these rows by id, for breaking ties."""

@@ -24,6 +24,7 @@ LAYERS = (
         "replay",
         "embedder",
         "index",
+        "orders",
         "lexical_index",
         "catalog",
         "popularity",
