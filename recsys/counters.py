@@ -172,32 +172,42 @@ class RecentOpenings:
         keep_hours: older openings are forgotten.
     """
 
+    NAMES = ("recent_rows", "recent_ts", "recent_weights")
+
     def __init__(self, keep_hours: float = 168.0) -> None:
         self._keep = keep_hours * HOUR
-        self.rows = np.zeros(0, np.int32)
-        self.ts = np.zeros(0)
-        self._pending: list[tuple[NDArray[np.int32], NDArray[np.float64]]] = []
+        self._rows, self._ts = np.zeros(0, np.int32), np.zeros(0)
+        self._weights = np.zeros(0, np.float32)
+        self._pending: list[tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.float32]]] = []
 
-    def add(self, rows: NDArray[np.int32], ts: NDArray[np.float64]) -> None:
-        """Note openings."""
+    def add(self, rows: NDArray[np.int32], ts: NDArray[np.float64], weights: NDArray[np.float64]) -> None:
+        """Note openings and what each counts."""
         if len(rows):
-            self._pending.append((rows, ts))
+            self._pending.append((rows, ts, weights.astype(np.float32)))
 
     def _settle(self) -> None:
-        if self._pending:
-            rows, ts = zip(*self._pending, strict=True)
-            self.rows, self.ts = np.concatenate((self.rows, *rows)), np.concatenate((self.ts, *ts))
-            self._pending = []
-            recent = self.ts > self.ts.max() - self._keep
-            self.rows, self.ts = self.rows[recent], self.ts[recent]
+        if not self._pending:
+            return
+        rows, ts, weights = zip(*self._pending, strict=True)
+        self._pending = []
+        times = np.concatenate((self._ts, *ts))
+        recent = times > times.max() - self._keep
+        self._ts = times[recent]
+        self._rows = np.concatenate((self._rows, *rows))[recent]
+        self._weights = np.concatenate((self._weights, *weights))[recent]
 
     def counts(self, now: float, hours: float, size: int) -> NDArray[np.float64]:
         """(size,) openings with now - hours < ts <= now."""
         self._settle()
-        inside = (self.ts > now - hours * HOUR) & (self.ts <= now)
-        return np.bincount(self.rows[inside], minlength=size)[:size].astype(np.float64)
+        inside = (self._ts > now - hours * HOUR) & (self._ts <= now)
+        found = np.bincount(self._rows[inside], self._weights[inside], minlength=size)[:size]
+        return np.asarray(found, dtype=np.float64)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Arrays for the bundle."""
         self._settle()
-        return {"recent_rows": self.rows, "recent_ts": self.ts}
+        return dict(zip(self.NAMES, (self._rows, self._ts, self._weights), strict=True))
+
+    def restore(self, rows: NDArray[np.int32], ts: NDArray[np.float64], weights: NDArray[np.float32]) -> None:
+        """Take over what ``state`` gave."""
+        self._rows, self._ts, self._weights = rows, ts, weights

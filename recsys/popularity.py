@@ -31,6 +31,7 @@ class EventBatch:
         readers: (m,) uint64 reader keys.
         ts: (m,) unix seconds.
         values: (m,) seconds for ``read``; for an impression what it counts, NaN for 1; else NaN.
+        trust: (m,) factor of what each counts, 0 to 1; None where all are trusted.
     """
 
     types: NDArray[np.uint8]
@@ -38,12 +39,26 @@ class EventBatch:
     readers: NDArray[np.uint64]
     ts: NDArray[np.float64]
     values: NDArray[np.float64]
+    trust: NDArray[np.float64] | None = None
 
     def take(self, index: NDArray[np.intp] | NDArray[np.bool_]) -> "EventBatch":
         """The events at ``index``."""
         return EventBatch(
-            self.types[index], self.rows[index], self.readers[index], self.ts[index], self.values[index]
+            self.types[index],
+            self.rows[index],
+            self.readers[index],
+            self.ts[index],
+            self.values[index],
+            None if self.trust is None else self.trust[index],
         )
+
+    def believed(self) -> "EventBatch":
+        """The events that count anything for others than their own reader."""
+        return self if self.trust is None else self.take(self.trust > 0.0)
+
+    def weighted(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(m,) what events count, given what they would if they were trusted."""
+        return counts if self.trust is None else counts * self.trust
 
 
 class Popularity:
@@ -93,21 +108,22 @@ class Popularity:
                     getattr(self, name).regroup(level, rows, before)
 
     def observe(self, batch: EventBatch) -> None:
-        """Count a batch of events."""
+        """Count a batch of events; one that is not trusted leaves its reader's count to the next."""
         if len(batch.rows) == 0:
             return
+        self.watermark = max(self.watermark, float(batch.ts.max()))
+        batch = batch.believed()
         for name in _GROUPED:
             part = batch.take(counted_by(name, batch.types))
             part = part.take(self._readers.first(part.readers, part.rows, part.ts, KINDS[name]))
             getattr(self, name).add(part.rows, part.ts, counts_of(name, part))
             if name == "openings":
-                self.recent.add(part.rows, part.ts)
+                self.recent.add(part.rows, part.ts, counts_of(name, part))
                 for top in self.tops:
                     top.touched(part.rows)
         part = batch.take(counted_by("engagement", batch.types))
         self.engagement.add(part.rows, part.ts, engagement_of(part, self.config))
         self.most_engaging.touched(part.rows)
-        self.watermark = max(self.watermark, float(batch.ts.max()))
 
     def rising(self, now: float) -> NDArray[np.float64]:
         """(n,) readers per hour lately above the day's rate: the increase, not the level."""
@@ -195,7 +211,7 @@ class Popularity:
         """Names of the arrays that ``state`` gives."""
         names = [f"{name}_{key}" for name in _COUNTERS for key in ("masses", "landmarks")]
         names += [f"{name}_{level}" for name in _GROUPED for level in LEVELS]
-        return [*names, "recent_rows", "recent_ts", "seen_windows", "seen_keys"]
+        return [*names, *RecentOpenings.NAMES, "seen_windows", "seen_keys"]
 
     def restore(
         self,
@@ -218,7 +234,7 @@ class Popularity:
             keys = ("masses", "landmarks", *(LEVELS if name in _GROUPED else ()))
             getattr(self, name).restore(**{key: arrays[f"{name}_{key}"] for key in keys})
         self._readers.restore(arrays["seen_windows"], arrays["seen_keys"])
-        self.recent.rows, self.recent.ts = arrays["recent_rows"], arrays["recent_ts"]
+        self.recent.restore(*(arrays[name] for name in RecentOpenings.NAMES))
         self.watermark = watermark
         for top in (*self.tops, self.most_engaging):
             top.rebuild()
@@ -235,7 +251,7 @@ def counted_by(name: str, types: NDArray[np.uint8]) -> NDArray[np.bool_]:
 def counts_of(name: str, batch: EventBatch) -> NDArray[np.float64]:
     """(m,) what events of distinct readers count: 1, or what an impression says that it does."""
     told = batch.values if name == "impressions" else np.full(len(batch.rows), np.nan)
-    return np.where(np.isnan(told), 1.0, np.maximum(told, 0.0))
+    return batch.weighted(np.where(np.isnan(told), 1.0, np.maximum(told, 0.0)))
 
 
 def engagement_of(batch: EventBatch, config: PopularityConfig) -> NDArray[np.float64]:
@@ -243,7 +259,7 @@ def engagement_of(batch: EventBatch, config: PopularityConfig) -> NDArray[np.flo
     minutes = np.minimum(np.nan_to_num(batch.values) / 60.0, config.read_minutes_cap)
     fixed = np.array([0, 0, 0, 0, config.share_weight, config.save_weight, config.comment_weight, 0.0])
     weights = np.where(batch.types == _READ, np.maximum(minutes, 0.0), fixed[batch.types])
-    return np.asarray(np.maximum(weights, 0.0))
+    return batch.weighted(np.asarray(np.maximum(weights, 0.0)))
 
 
 def smoothed_rate(

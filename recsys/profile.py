@@ -39,14 +39,16 @@ class Histories:
         self._slots: OrderedDict[int, int] = OrderedDict()
         self._free: list[int] = []
         self._hidden: dict[int, set[int]] = {}
+        self._doubted: dict[int, set[int]] = {}
 
     def __len__(self) -> int:
         return len(self._slots)
 
-    def _slot(self, key: int) -> int:
+    def _slot(self, key: int, trusted: bool = True) -> int:
         slot = self._slots.get(key)
         if slot is not None:
-            self._slots.move_to_end(key)
+            if trusted:
+                self._slots.move_to_end(key)
             return slot
         if len(self._slots) >= self._limit:
             self.forget(next(iter(self._slots)))
@@ -56,11 +58,28 @@ class Histories:
             self._rows = np.vstack((self._rows, np.full((more, self._length), -1, np.int32)))
             self._ts = np.vstack((self._ts, np.full((more, self._length), -np.inf)))
         self._slots[key] = slot
+        if not trusted:
+            # the first to go: readers that somebody invents push out each other, never a real one
+            self._slots.move_to_end(key, last=False)
         return slot
 
-    def opened(self, key: int, row: int, ts: float) -> None:
-        """Note an opening; a repeat moves to its later time, late arrivals find their place."""
-        slot = self._slot(key)
+    def opened(self, key: int, row: int, ts: float, trusted: bool = True) -> None:
+        """Note an opening; a repeat moves to its later time, late arrivals find their place.
+
+        Args:
+            key: of the reader.
+            row: the article.
+            ts: unix seconds.
+            trusted: whether it may say something to other readers too.
+        """
+        slot = self._slot(key, trusted)
+        if trusted:
+            self._doubted.get(key, set()).discard(row)
+        elif not self.has_opened(key, row):
+            doubted = self._doubted.setdefault(key, set())
+            doubted.add(row)
+            if len(doubted) > 2 * self._length:
+                doubted.intersection_update([*self._rows[slot].tolist(), row])
         rows, times = self._rows[slot], self._ts[slot]
         again = np.flatnonzero(rows == row)
         if len(again):
@@ -75,15 +94,26 @@ class Histories:
             rows[at], times[at] = row, ts
 
     def trail(self, key: int, ts: float, pause: float) -> NDArray[np.int32]:
-        """What a reader opened before ``ts`` without a longer pause (seconds), most recent first."""
+        """What a reader opened before ``ts`` without a longer pause (seconds), most recent first.
+
+        Only trusted openings: it is what pairs are made of.
+        """
         slot = self._slots.get(key)
         if slot is None:
             return np.zeros(0, np.int32)
         earlier = (self._ts[slot] <= ts) & (self._rows[slot] >= 0)
+        if doubted := self._doubted.get(key):
+            earlier &= ~np.isin(self._rows[slot], tuple(doubted))
         rows, times = self._rows[slot][earlier], self._ts[slot][earlier]
         gaps = -np.diff(times, prepend=ts)
         broken = np.flatnonzero(gaps > pause)
         return np.asarray(rows[: broken[0]] if len(broken) else rows)
+
+    def has_opened(self, key: int, row: int) -> bool:
+        """Whether a trusted opening of the article is remembered."""
+        slot = self._slots.get(key)
+        known = slot is not None and bool((self._rows[slot] == row).any())
+        return known and row not in self._doubted.get(key, ())
 
     def hide(self, key: int, row: int) -> None:
         """Note that a reader does not want an article."""
@@ -102,6 +132,7 @@ class Histories:
         """Erase a reader."""
         slot = self._slots.pop(key, None)
         self._hidden.pop(key, None)
+        self._doubted.pop(key, None)
         if slot is not None:
             self._rows[slot], self._ts[slot] = -1, -np.inf
             self._free.append(slot)

@@ -165,14 +165,15 @@ def stream_of(
         config: half-lives and weights.
         order: (m,) place of each event in the order of time, None where the log is in it.
     """
-    counted = np.flatnonzero(counted_by(name, log.types))
+    counts = counted_by(name, log.types)
+    counted = np.flatnonzero(counts if log.trust is None else counts & (log.trust > 0.0))
     rows, ts, places = log.rows[counted], log.ts[counted], counted if order is None else order[counted]
     if name == "engagement":
         return Stream(rows, ts, places, engagement_of(log.take(counted), config))
     windows = windows_of(ts, config.distinct_window_hours)
     first = first_of_each(keys_of(log.readers[counted], rows, windows, KINDS[name]))
     counted = counted[first]
-    plain = name != "impressions" or np.isnan(log.values[counted]).all()
+    plain = log.trust is None and (name != "impressions" or np.isnan(log.values[counted]).all())
     weights = None if plain else counts_of(name, log.take(counted))
     return Stream(rows[first], ts[first], places[first], weights)
 

@@ -159,9 +159,10 @@ def _serving_config(trained: Config, wanted: Config) -> Config:
 
 
 def _popularity(bundle: Bundle, config: Config, catalog: Catalog) -> Popularity:
-    arrays: dict[str, NDArray[Any]] = {
-        name: bundle.array(f"count_{name}") for name in Popularity.state_names()
-    }
+    # a bundle that was written before there was trust has no weights: each opening counts 1
+    names = [name for name in Popularity.state_names() if f"count_{name}.npy" in bundle.manifest["files"]]
+    arrays: dict[str, NDArray[Any]] = {name: bundle.array(f"count_{name}") for name in names}
+    arrays.setdefault("recent_weights", np.ones(len(arrays["recent_rows"]), np.float32))
     counts = Popularity(config.popularity)
     watermark = bundle.manifest["watermark"]
     counts.restore(arrays, float("-inf") if watermark is None else float(watermark), *catalog.groups())

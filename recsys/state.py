@@ -161,25 +161,27 @@ class State:
         self.popularity.observe(batch)
 
     def remember(self, batch: EventBatch) -> None:
-        """Let readers' pasts know of events."""
+        """Let readers' pasts know of events; one that is not trusted stays between it and its reader."""
         opened = np.isin(batch.types, tuple(_OPENINGS))
         for at in np.flatnonzero(opened).tolist():
             reader, row, ts = int(batch.readers[at]), int(batch.rows[at]), float(batch.ts[at])
-            if self.follows_pairs:
+            trusted = batch.trust is None or bool(batch.trust[at] > 0.0)
+            if self.follows_pairs and trusted:
                 self._pair(reader, row, ts)
-            self.histories.opened(reader, row, ts)
+            self.histories.opened(reader, row, ts, trusted)
         for at in np.flatnonzero(batch.types == _HIDE).tolist():
             self.histories.hide(int(batch.readers[at]), int(batch.rows[at]))
 
     def _pair(self, reader: int, row: int, ts: float) -> None:
         """What is read together follows the readers, as soon as they open something new to them."""
-        if row in self.histories.of(reader).rows:
+        if self.histories.has_opened(reader, row):
             return
         pause = self.config.covisitation.visit_gap_hours * HOUR
         self.learned.covisitation.opened(self.histories.trail(reader, ts, pause), row, ts)
 
     def _batch(self, events: Sequence[Event], now: float) -> EventBatch:
         missing = float("nan")
+        doubted = any(event.trust is not None for event in events)
         return EventBatch(
             types=np.array([_CODES[event.type] for event in events], dtype=np.uint8),
             rows=np.array([self.catalog.refer(event.article_id) for event in events], dtype=np.int32),
@@ -191,4 +193,7 @@ class State:
                     for event in events
                 ]
             ),
+            trust=np.array([1.0 if event.trust is None else event.trust for event in events])
+            if doubted
+            else None,
         )

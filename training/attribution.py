@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from recsys.config import ClicklogConfig
 from recsys.schemas import Exposure
-from training.duck import Duck, Expr, canonical, opened
+from training.duck import Duck, Expr, believed, canonical, opened
 
 _MINUTE = 60_000_000
 _ATTRIBUTED = ("click", "reader", "us", "article_id", "request_id", "surface", "how")
@@ -76,10 +76,10 @@ class Attributed:
 
 
 def labels_of(data: Path, config: ClicklogConfig) -> Labels:
-    """Every click of canonical data as a plain label of weight 1; nothing is cleaned."""
+    """Every trusted click of canonical data as a plain label of weight 1; nothing is cleaned."""
     with opened(config.memory_mb) as duck:
         events = canonical(duck, data, "events")
-        clicks = duck.keep("clicks", _clicks(events.filter(events.type == "click")))
+        clicks = duck.keep("clicks", _clicks(believed(events).filter(events.type == "click")))
         found = _attribute(duck, clicks, shown_items(canonical(duck, data, "exposures")), config)
         lists = duck.arrow(found.select("request_id", "surface", "article_id").distinct())
     return Labels(_by_list(lists, np.ones(len(lists))))

@@ -12,8 +12,8 @@ from recsys.errors import DataError
 from recsys.profile import reader_key
 from recsys.schemas import EVENT_TYPES
 from training.bots import Bots, find_bots
-from training.duck import Duck, Expr, hash_of
-from training.readers import EventLog
+from training.duck import Duck, Expr, believed, hash_of
+from training.readers import EventLog, trust_of
 
 SECOND = 1_000_000
 _DAY = 86_400 * SECOND
@@ -31,7 +31,7 @@ class Cleaning:
 
     Attributes:
         events: what is left: row, event_id, us, type, article and reader (codes), request_id, list_id,
-            surface, value.
+            surface, value, trust.
         total: events at first.
         removed: how many events each rule took.
         bots: who was left out.
@@ -64,7 +64,7 @@ class Cleaning:
                 f"an event has the type {wrong['type']!r}; allowed are {', '.join(EVENT_TYPES)}; "
                 "'recsys validate' lists every defect"
             )
-        kept = ("event_id", "us", "request_id", "list_id", "surface", "value")
+        kept = ("event_id", "us", "request_id", "list_id", "surface", "value", "trust")
         rows = events.select(
             *kept, "article_id", name=events.type, reader_name=events.reader, row=ibis.row_number()
         )
@@ -92,6 +92,8 @@ class Cleaning:
         events = self.events
         place = ibis.coalesce(events.request_id, events.list_id, "") + "/" + ibis.coalesce(events.surface, "")
         where = ibis.ifelse(events.type.isin(_OF_A_LIST), place, "")
+        # what is not trusted does not stand in for what is
+        where = ibis.ifelse(ibis.coalesce(events.trust, 1.0) > 0, "", "doubted ") + where
         numbers = (events[name].cast("int64") for name in ("reader", "article", "type"))
         alike = events.select("row", "us", key=hash_of(*numbers, where))
         before = alike.us.lag().over(ibis.window(group_by="key", order_by=["us", "row"]))
@@ -105,9 +107,9 @@ class Cleaning:
         )
 
     def named(self) -> Expr:
-        """Clicks and readings with names, as attribution takes them."""
+        """Clicks and readings with names, as attribution takes them; only those that are trusted."""
         wanted = {EVENT_TYPES.index(name): name for name in ("click", "read")}
-        events = self.events.filter(self.events.type.isin(list(wanted)))
+        events = believed(self.events).filter(self.events.type.isin(list(wanted)))
         events = events.mutate(type=events.type.cases(*wanted.items()), reader_code=events.reader)
         found = events.drop("reader").inner_join(self._readers, "reader_code")
         return found.inner_join(self._articles, found.article == self._articles.article_id_code)
@@ -115,7 +117,8 @@ class Cleaning:
     def log(self) -> EventLog:
         """What is left, by time and then by event id."""
         ordered = self.events.order_by("us", "event_id", "row")
-        found = self._duck.columns(ordered.select("us", "type", "article", "reader", "value"))
+        ordered = ordered.mutate(trust=ibis.coalesce(ordered.trust, 1.0).cast("float64"))
+        found = self._duck.columns(ordered.select("us", "type", "article", "reader", "value", "trust"))
         used, articles = np.unique(found["article"], return_inverse=True)
         names = self._names(self._articles, "article_id")
         return EventLog(
@@ -125,6 +128,7 @@ class Cleaning:
             self.reader_keys()[found["reader"]] if len(found["us"]) else np.zeros(0, np.uint64),
             found["value"].astype(np.float64),
             [names[code] for code in used.tolist()],
+            trust_of(found["trust"].astype(np.float64)),
         )
 
     def reader_keys(self) -> NDArray[np.uint64]:

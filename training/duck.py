@@ -24,7 +24,7 @@ from training.writing import schema_of
 Expr = Any
 _ROWS: dict[str, Callable[[Path], Iterator[Row]]] = {"events": read_events, "exposures": read_exposures}
 _KINDS = {"user_id": "string", "session_id": "string", "request_id": "string", "list_id": "string"}
-_KINDS |= {"surface": "string", "value": "float64"}
+_KINDS |= {"surface": "string", "value": "float64", "trust": "float64"}
 _REQUIRED = {"events": ("event_id", "type", "ts", "article_id")}
 _REQUIRED["exposures"] = ("request_id", "surface", "ts", "items")
 
@@ -138,6 +138,11 @@ def canonical(duck: Duck, data: Path, table: str) -> Expr:
             f"'recsys validate {data}' lists every defect"
         )
     return rows
+
+
+def believed(events: Expr) -> Expr:
+    """Events that say something to others than their own reader (docs/trust.md)."""
+    return events.filter(events.trust.isnull() | (events.trust > 0))
 
 
 def _source(duck: Duck, data: Path, table: str) -> Expr:

@@ -197,6 +197,7 @@ def openings(
     state: State, log: EventLog, exposures: Sequence[Exposure]
 ) -> tuple[NDArray[np.int32], NDArray[np.uint64], NDArray[np.float64]]:
     """Every reader's openings by reader and time, each article once a reader; undated pasts come first."""
+    log = log.believed()
     opened = log.take(np.isin(log.types, OPENED))
     row_of = np.array([state.catalog.refer(name) for name in log.article_ids] or [0], dtype=np.int32)
     rows, readers, ts = [row_of[opened.articles]], [opened.readers], [opened.ts]

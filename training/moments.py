@@ -46,7 +46,7 @@ def with_impressions(
     if np.any(seen):
         return replace(log, values=np.where(seen, np.nan, log.values))
     code_of = {article_id: code for code, article_id in enumerate(log.article_ids)}
-    made = _ClickTimes(log, code_of)
+    made = _ClickTimes(log.believed(), code_of)
     ids: list[str] = []
     columns: list[tuple[int, float, NDArray[np.float64], int]] = []
     looked = (examination or Examination()).of
@@ -62,6 +62,7 @@ def with_impressions(
     if not columns:
         return log
     keys, times, expected, lengths = zip(*columns, strict=True)
+    trust = None if log.trust is None else np.concatenate((log.trust, np.ones(len(ids))))
     codes = np.array([code_of.setdefault(name, len(code_of)) for name in ids], dtype=np.int32)
     merged = EventLog(
         np.concatenate((log.ts, np.repeat(times, lengths))),
@@ -70,6 +71,7 @@ def with_impressions(
         np.concatenate((log.readers, np.repeat(np.array(keys, dtype=np.uint64), lengths))),
         np.concatenate((log.values, *expected)),
         list(code_of),
+        trust,
     )
     return merged.sorted_by_time()
 

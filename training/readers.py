@@ -98,6 +98,7 @@ class EventLog:
         readers: (m,) uint64 reader keys.
         values: (m,) NaN where missing.
         article_ids: the vocabulary.
+        trust: (m,) factor of what each counts, 0 to 1; None where all are trusted.
     """
 
     ts: NDArray[np.float64]
@@ -106,6 +107,7 @@ class EventLog:
     readers: NDArray[np.uint64]
     values: NDArray[np.float64]
     article_ids: list[str]
+    trust: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.ts)
@@ -132,11 +134,16 @@ class EventLog:
             self.readers[part],
             self.values[part],
             self.article_ids,
+            None if self.trust is None else self.trust[part],
         )
+
+    def believed(self) -> "EventLog":
+        """The events that say something to others than their own reader."""
+        return self if self.trust is None else self.take(self.trust > 0.0)
 
     def batch(self, row_of: NDArray[np.int32]) -> EventBatch:
         """For the counters; ``row_of`` gives the catalogue row of each article code."""
-        return EventBatch(self.types, row_of[self.articles], self.readers, self.ts, self.values)
+        return EventBatch(self.types, row_of[self.articles], self.readers, self.ts, self.values, self.trust)
 
 
 def read_event_log(data: Path) -> EventLog:
@@ -152,7 +159,7 @@ def read_event_log(data: Path) -> EventLog:
     return _columns(table)
 
 
-_COLUMNS = ["event_id", "ts", "type", "article_id", "user_id", "session_id", "value"]
+_COLUMNS = ["event_id", "ts", "type", "article_id", "user_id", "session_id", "value", "trust"]
 
 
 def _read_parquet(path: Path) -> pa.Table:
@@ -191,11 +198,7 @@ def _columns(table: pa.Table) -> EventLog:
     order = _time_order(table, ts)
     type_codes, type_names = _codes(table, "type")
     articles, article_ids = _codes(table, "article_id")
-    values = (
-        table.column("value").cast(pa.float64()).fill_null(float("nan")).to_numpy()
-        if "value" in table.column_names
-        else np.full(len(ts), np.nan)
-    )
+    values = _floats(table, "value", float("nan"))
     translate = np.array([EVENT_TYPES.index(str(name)) for name in type_names] or [0], dtype=np.uint8)
     return EventLog(
         ts[order],
@@ -204,7 +207,20 @@ def _columns(table: pa.Table) -> EventLog:
         _reader_keys(table)[order],
         values[order],
         [str(name) for name in article_ids],
+        trust_of(_floats(table, "trust", 1.0)[order]),
     )
+
+
+def _floats(table: pa.Table, name: str, missing: float) -> NDArray[np.float64]:
+    if name not in table.column_names:
+        return np.full(len(table), missing)
+    found: NDArray[np.float64] = table.column(name).cast(pa.float64()).fill_null(missing).to_numpy()
+    return found
+
+
+def trust_of(factors: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """(m,) factors between 0 and 1 as an ``EventLog`` has them: None where all are 1."""
+    return None if bool(np.all(factors == 1.0)) else factors
 
 
 def _time_order(table: pa.Table, ts: NDArray[np.float64]) -> NDArray[np.intp]:

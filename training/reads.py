@@ -41,7 +41,7 @@ def next_reads(log: EventLog, surface: str, since: float, until: float, lag: flo
     opened something by then. What a reader opened before is no target (repeats are dropped).
 
     Args:
-        log: in time order.
+        log: in time order; events that are not trusted are left out.
         surface: ``related`` or ``for_you``.
         since, until: unix seconds of the openings.
         lag: seconds.
@@ -49,6 +49,7 @@ def next_reads(log: EventLog, surface: str, since: float, until: float, lag: flo
     Returns:
         In order of ``asked``.
     """
+    log = log.believed()
     found: list[NextRead] = []
     seen: dict[int, dict[int, float]] = {}
     last: dict[int, tuple[float, int]] = {}

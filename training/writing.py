@@ -37,7 +37,7 @@ _ITEM = pa.struct(
 _KINDS: dict[str, pa.DataType] = {
     **dict.fromkeys(("published_at", "updated_at", "expires_at", "ts"), _TIME),
     **dict.fromkeys(("tags", "authors", "sensitivity", "history"), pa.list_(pa.string())),
-    **dict.fromkeys(("editor_priority", "value", "took_ms"), pa.float64()),
+    **dict.fromkeys(("editor_priority", "value", "trust", "took_ms"), pa.float64()),
     "is_hidden": pa.bool_(),
     "position": pa.int32(),
     "items": pa.list_(_ITEM),

@@ -30,18 +30,20 @@ EVENT = st.tuples(
     st.integers(0, READERS - 1),
     TIMES,
     st.sampled_from([float("nan"), 30.0, 1e9]),
+    st.sampled_from([1.0, 1.0, 0.0, 0.25]),
 )
 QUERY = st.tuples(TIMES, st.lists(st.integers(0, ARTICLES + 1), min_size=1, max_size=4))
 
 
-def log_of(events: list[tuple[int, int, int, float, float]]) -> EventBatch:
-    columns = list(zip(*events, strict=True)) or [[], [], [], [], []]
+def log_of(events: list[tuple[int, int, int, float, float, float]]) -> EventBatch:
+    columns = list(zip(*events, strict=True)) or [[], [], [], [], [], []]
     return EventBatch(
         types=np.array(columns[0], np.uint8),
         rows=np.array(columns[1], np.int32),
         readers=np.array(columns[2], np.uint64) + np.uint64(7),
         ts=T0 + np.array(columns[3], np.float64),
         values=np.array(columns[4], np.float64),
+        trust=np.array(columns[5], np.float64),
     )
 
 
@@ -90,10 +92,11 @@ def assert_same(replayed: Popularity, online: Popularity, rows: list[int], now: 
 
 @settings(max_examples=60)
 @given(st.lists(EVENT, max_size=40), st.lists(QUERY, min_size=1, max_size=6), st.floats(0, 100 * HOUR))
-@example([(0, 0, 0, HOUR, np.nan)], [(HOUR, [0]), (HOUR + 1, [0, 7])], 0.0)
-@example([(at % 3, 0, 0, at * HOUR / 2, np.nan) for at in range(200)], [(77 * HOUR, [0, 1])], HOUR)
+@example([(0, 0, 0, HOUR, np.nan, 1.0)], [(HOUR, [0]), (HOUR + 1, [0, 7])], 0.0)
+@example([(at % 3, 0, 0, at * HOUR / 2, np.nan, 1.0) for at in range(200)], [(77 * HOUR, [0, 1])], HOUR)
+@example([(0, 0, 0, HOUR, np.nan, 0.0), (0, 0, 0, 2 * HOUR, np.nan, 0.25)], [(3 * HOUR, [0])], 0.0)
 def test_replay_says_what_the_online_counters_said(
-    events: list[tuple[int, int, int, float, float]],
+    events: list[tuple[int, int, int, float, float, float]],
     queries: list[tuple[float, list[int]]],
     later: float,
 ) -> None:
