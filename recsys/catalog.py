@@ -94,9 +94,7 @@ class Catalog:
         self._row_of_url: dict[str, int] = {}
         self._url_template = url_template
         self._capacity = 0
-        self._newest = RowOrder(self._recency_key, self._is_servable, self._all_by_recency)
-        self._priorities = RowOrder(self._priority_key, self._has_priority, self._all_by_priority)
-        self._changes = Changes(self._comes_or_goes, self._ahead)
+        self._newest, self._priorities, self._changes = RowOrder(), RowOrder(), Changes()
         self._grow(64)
 
     @classmethod
@@ -225,7 +223,7 @@ class Catalog:
         catalog.ids, catalog.cards = list(columns["article_id"]), list(columns["card"])
         catalog._row_of = {article_id: row for row, article_id in enumerate(catalog.ids)}
         catalog._row_of_url = {url: row for row, url in enumerate(columns["url"]) if url}
-        catalog._grow(len(catalog.ids) + 64)
+        catalog._grow(len(catalog.ids) + len(catalog.ids) // 16 + 64)
         for name in _COLUMNS:
             getattr(catalog, name)[: len(catalog.ids)] = columns[name]
         for name in _VOCABULARIES:
@@ -250,18 +248,18 @@ class Catalog:
 
     def newest(self) -> NDArray[np.int32]:
         """Servable rows by publication, newest first, unknown last; ties by id."""
-        return self._newest.rows()
+        return self._newest.rows(self._recency_key, self._is_servable, self._all_by_recency)
 
     def by_priority(self) -> NDArray[np.int32]:
         """Servable rows that carry an editor priority, highest first."""
-        return self._priorities.rows()
+        return self._priorities.rows(self._priority_key, self._has_priority, self._all_by_priority)
 
     def next_change(self, now: float) -> float:
         """The earliest time after ``now`` (unix seconds) at which an article is published or expires.
 
         Until then no article comes or goes unless it is put or removed; inf where none is ahead.
         """
-        return self._changes.after(now)
+        return self._changes.after(now, self._comes_or_goes, self._ahead)
 
     def _is_servable(self, row: int) -> bool:
         return bool(self.servable[row])

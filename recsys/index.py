@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.lexical_index import LexicalIndex
+from recsys.places import Places, best_of, places_of
 
 Vectors = NDArray[np.float32]
 _BLOCK = 2048
@@ -61,7 +62,10 @@ class ExactIndex:
             self._sum += block.sum(axis=0, dtype=np.float64)
         self._tail = np.zeros((0, self.dimensions), dtype=np.float32)
         self._size = len(base)
-        self._replaced: dict[int, Vectors] = {}
+        # rows of the base that have another vector by now, and that vector
+        self._moved_rows = np.zeros(0, np.int32)
+        self._moved = np.zeros((0, self.dimensions), dtype=np.float32)
+        self._place_moved = np.zeros(0, np.int32)
 
     def __len__(self) -> int:
         return self._size
@@ -86,8 +90,19 @@ class ExactIndex:
         if row >= len(self._base):
             self._tail[row - len(self._base)] = vector
         else:
-            self._replaced[row] = np.asarray(vector, dtype=np.float32)
+            self._replace(row, vector)
         self.has[row] = bool(np.any(vector))
+
+    def _replace(self, row: int, vector: Vectors) -> None:
+        if len(self._place_moved) == 0:
+            self._place_moved = np.full(len(self._base), -1, np.int32)
+        place = int(self._place_moved[row])
+        if place >= 0:
+            self._moved[place] = vector
+            return
+        vectors = np.concatenate((self._moved, np.asarray(vector, dtype=np.float32)[None]))
+        self._moved, self._moved_rows = vectors, np.append(self._moved_rows, np.int32(row))
+        self._place_moved[row] = len(vectors) - 1
 
     def remove(self, row: int) -> None:
         """Forget the vector of ``row``."""
@@ -102,24 +117,34 @@ class ExactIndex:
     def take(self, rows: NDArray[np.integer]) -> Vectors:
         """(n, d) copies of the vectors of ``rows``."""
         split = len(self._base)
-        if self._size == split and not self._replaced:
+        if self._size == split and len(self._moved) == 0:
             return np.asarray(self._base[rows])
         found = np.empty((len(rows), self.dimensions), dtype=np.float32)
         old = rows < split
         found[old] = self._base[rows[old]]
         found[~old] = self._tail[rows[~old] - split]
-        for row, vector in self._replaced.items():
-            found[rows == row] = vector
+        if len(self._moved):
+            places = np.full(len(rows), -1, np.int32)
+            places[old] = self._place_moved[rows[old]]
+            found[places >= 0] = self._moved[places[places >= 0]]
         return found
 
     def cosines(self, query: Vectors) -> NDArray[np.float32]:
         """(n,) cosines of one unit query with every row; rows without vector give 0."""
-        split = len(self._base)
-        scores = np.empty(self._size, dtype=np.float32)
-        scores[:split] = self._base @ query
-        scores[split:] = self._tail[: self._size - split] @ query
-        for row, vector in self._replaced.items():
-            scores[row] = vector @ query
+        return np.asarray(self.products(query[None])[0])
+
+    def products(self, queries: Vectors) -> Vectors:
+        """(m, n) cosines of unit queries (m, d) with every row; rows without vector give 0.
+
+        May run beside another thread that makes room for more rows, not beside ``add``.
+        """
+        # the size first: arrays only grow
+        size, split = self._size, len(self._base)
+        scores = np.empty((len(queries), size), dtype=np.float32)
+        scores[:, :split] = queries @ self._base.T
+        scores[:, split:] = queries @ self._tail[: size - split].T
+        if len(self._moved):
+            scores[:, self._moved_rows] = queries @ self._moved.T
         return scores
 
     def search(
@@ -170,15 +195,8 @@ def _found(
     if allowed is not None:
         mask = mask & allowed[: len(mask)]
     rows = np.flatnonzero(mask)
-    best = _best(scores[rows], n)
+    best = best_of(scores[rows], n)
     return rows[best].astype(np.int32), scores[rows[best]]
-
-
-def _best(scores: NDArray[np.float32], n: int) -> NDArray[np.intp]:
-    """Positions of the ``n`` highest scores, best first, ties by position."""
-    everything = n >= len(scores)
-    kept = np.arange(len(scores)) if everything else np.sort(np.argpartition(-scores, n - 1)[:n])
-    return np.asarray(kept[np.argsort(-scores[kept], kind="stable")])
 
 
 def _highest(scores: NDArray[np.float32], k: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
@@ -287,20 +305,21 @@ class Neighbours:
             cosines: (n,) its cosine with every row.
             has: (n,) which rows carry a vector.
         """
-        self._make_room(max(len(cosines), row + 1))
+        self.reserve(max(len(cosines), row + 1))
+        self.put(row, self.plan(row, cosines, has))
+
+    def plan(self, row: int, cosines: NDArray[np.float32], has: NDArray[np.bool_]) -> Places:
+        """Where a new or changed article belongs, as for ``insert``; there is room for it (``reserve``)."""
+        return places_of(row, cosines, has, self.rows, self.cosines)
+
+    def put(self, row: int, places: Places) -> None:
+        """Do what ``plan`` found; nothing else may have been put since."""
         if self.rows.shape[1] == 0:
             return
-        left = self._drop(row)
-        others = np.flatnonzero(has)
-        others = others[others != row]
-        best = others[_best(cosines[others], self.rows.shape[1])]
+        self._drop(places.left, places.at)
         self.rows[row], self.cosines[row] = -1, -np.inf
-        self.rows[row, : len(best)], self.cosines[row, : len(best)] = best, cosines[best]
-        floor = self.cosines[:, -1].copy()
-        # a full list that it left has others, not kept here, between its last place and the rest
-        floor[left] = self.cosines[left, -2] if self.rows.shape[1] > 1 else np.inf
-        wanted = others[cosines[others] > floor[others]]
-        self._place(wanted, row, cosines[wanted])
+        self.rows[row, : len(places.own)], self.cosines[row, : len(places.own)] = places.own, places.cosines
+        self._place(places.wanted, row, places.values)
 
     def _place(self, lists: NDArray[np.intp], row: int, cosines: NDArray[np.float32]) -> None:
         widened = np.column_stack((self.cosines[lists], cosines))
@@ -309,17 +328,15 @@ class Neighbours:
         self.cosines[lists] = np.take_along_axis(widened, order, axis=1)
         self.rows[lists] = np.take_along_axis(members, order, axis=1)
 
-    def _drop(self, row: int) -> NDArray[np.intp]:
-        """Take a row out of every list; gives the lists that were full before."""
-        lists, places = np.nonzero(self.rows == row)
-        full: NDArray[np.intp] = np.asarray(lists[self.rows[lists, -1] >= 0])
+    def _drop(self, lists: NDArray[np.intp], places: NDArray[np.intp]) -> None:
+        """Close the gaps that a row leaves in the lists that held it."""
         for at, place in zip(lists.tolist(), places.tolist(), strict=True):
             self.rows[at, place:-1] = self.rows[at, place + 1 :]
             self.cosines[at, place:-1] = self.cosines[at, place + 1 :]
             self.rows[at, -1], self.cosines[at, -1] = -1, -np.inf
-        return full
 
-    def _make_room(self, size: int) -> None:
+    def reserve(self, size: int) -> None:
+        """Make room for rows below ``size``; what is read meanwhile stays as it is."""
         n, k = self.rows.shape
         width = k if k >= 50 else max(k, min(100, size - 1))
         if size > n or width > k:

@@ -95,9 +95,24 @@ class LexicalIndex:
     def against_all(self, row: int, size: int) -> tuple[Floats32, NDArray[np.bool_]]:
         """(size,) similarity of a row with every row, and which rows may be compared with it."""
         slot = int(self._slot_of_row[row])
-        comparable = np.flatnonzero(self._languages[: self._used] == self._languages[slot])
+        return self._against(
+            self._buckets[slot], self._weights[slot], int(self._languages[slot]), self._used, size
+        )
+
+    def against(
+        self, vector: tuple[Buckets, Floats32], language: str, size: int
+    ) -> tuple[Floats32, NDArray[np.bool_]]:
+        """The same for a vector that no row has yet; may run beside requests, not beside ``put``."""
+        name = primary_subtag(language)
+        code = self._names.index(name) if name in self._names else len(self._names)
+        return self._against(*vector, code, self._used, size)
+
+    def _against(
+        self, buckets: Buckets, weights: Floats32, code: int, used: int, size: int
+    ) -> tuple[Floats32, NDArray[np.bool_]]:
+        comparable = np.flatnonzero(self._languages[:used] == code)
         dense = np.zeros(BUCKETS, np.float32)
-        np.add.at(dense, self._buckets[slot], self._weights[slot])
+        np.add.at(dense, buckets, weights)
         found, mask = np.zeros(size, np.float32), np.zeros(size, bool)
         cosines = np.einsum("ij,ij->i", dense[self._buckets[comparable]], self._weights[comparable])
         found[self._rows[comparable]] = on_scale(cosines)

@@ -12,18 +12,13 @@ Rows = NDArray[np.int32]
 
 
 class RowOrder:
-    """Rows in the order of a key; a change costs a few comparisons and one copy, not a sort.
+    """Rows in the order of a key, kept in order while single rows change.
 
-    Args:
-        key: of a row; no two rows have the same.
-        belongs: whether a row is in the order at all.
-        everything: all rows in order, for the first time and after many changes.
+    A change costs a few comparisons and one copy, not a sort. How rows are compared is told at each
+    look, so that neither holds the other in memory.
     """
 
-    def __init__(
-        self, key: Callable[[int], Any], belongs: Callable[[int], bool], everything: Callable[[], Rows]
-    ) -> None:
-        self._key, self._belongs, self._everything = key, belongs, everything
+    def __init__(self) -> None:
         self._rows: Rows | None = None
         self._changed: set[int] = set()
 
@@ -32,22 +27,31 @@ class RowOrder:
         if self._rows is not None:
             self._changed.add(row)
 
-    def rows(self) -> Rows:
-        """All rows that belong, in order; never changed in place afterwards."""
+    def rows(
+        self, key: Callable[[int], Any], belongs: Callable[[int], bool], everything: Callable[[], Rows]
+    ) -> Rows:
+        """All rows that belong, in order; never changed in place afterwards.
+
+        Args:
+            key: of a row; no two rows have the same.
+            belongs: whether a row is in the order at all.
+            everything: all rows in order, for the first time and after many changes.
+        """
         if self._rows is None or 4 * len(self._changed) > len(self._rows) + 64:
-            self._rows = self._everything()
+            self._rows = everything()
         elif self._changed:
-            self._rows = self._moved(self._rows)
-        self._changed.clear()
+            self._rows = _moved(self._rows, self._changed, key, belongs)
+        self._changed = set()
         return self._rows
 
-    def _moved(self, rows: Rows) -> Rows:
-        gone = np.zeros(int(max(rows.max(initial=0), *self._changed)) + 1, dtype=bool)
-        gone[list(self._changed)] = True
-        kept = rows[~gone[rows]]
-        fresh = sorted(filter(self._belongs, self._changed), key=self._key)
-        places = [bisect_left(kept, self._key(row), key=self._key) for row in fresh]
-        return np.insert(kept, places, np.array(fresh, dtype=np.int32))
+
+def _moved(rows: Rows, changed: set[int], key: Callable[[int], Any], belongs: Callable[[int], bool]) -> Rows:
+    gone = np.zeros(int(max(rows.max(initial=0), *changed)) + 1, dtype=bool)
+    gone[list(changed)] = True
+    kept = rows[~gone[rows]]
+    fresh = sorted(filter(belongs, changed), key=key)
+    places = [bisect_left(kept, key(row), key=key) for row in fresh]
+    return np.insert(kept, places, np.array(fresh, dtype=np.int32))
 
 
 def by_recency(rows: Rows, published: NDArray[np.float64], ids: list[str]) -> Rows:
@@ -71,19 +75,9 @@ def by_recency(rows: Rows, published: NDArray[np.float64], ids: list[str]) -> Ro
 
 
 class Changes:
-    """When articles come and go by themselves: publications and expiries that lie ahead.
+    """When articles come and go by themselves: publications and expiries that lie ahead."""
 
-    Args:
-        holds: whether a (time, row) noted earlier still stands.
-        ahead: all (time, row) after a moment, for the first time.
-    """
-
-    def __init__(
-        self,
-        holds: Callable[[float, int], bool],
-        ahead: Callable[[float], list[tuple[float, int]]],
-    ) -> None:
-        self._holds, self._ahead = holds, ahead
+    def __init__(self) -> None:
         self._asked = float("inf")
         self._heap: list[tuple[float, int]] = []
 
@@ -93,15 +87,25 @@ class Changes:
             if self._asked < time < float("inf"):
                 heapq.heappush(self._heap, (time, row))
 
-    def after(self, now: float) -> float:
+    def after(
+        self,
+        now: float,
+        holds: Callable[[float, int], bool],
+        ahead: Callable[[float], list[tuple[float, int]]],
+    ) -> float:
         """The earliest time after ``now`` at which a row comes or goes; inf for none.
 
         Cheap while ``now`` only rises; one pass over all rows where it does not.
+
+        Args:
+            now: unix seconds.
+            holds: whether a (time, row) noted earlier still stands.
+            ahead: all (time, row) after a moment, for the first time.
         """
         if now < self._asked:
-            self._heap = self._ahead(now)
+            self._heap = ahead(now)
             heapq.heapify(self._heap)
         self._asked = now
-        while self._heap and (self._heap[0][0] <= now or not self._holds(*self._heap[0])):
+        while self._heap and (self._heap[0][0] <= now or not holds(*self._heap[0])):
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else float("inf")

@@ -146,10 +146,18 @@ def _catalog(bundle: Bundle, config: Config) -> Catalog:
             "train again with this one"
         )
     columns = {
-        name: table.column(name).to_pylist() if name in texts else table.column(name).to_numpy()
+        name: _listed(table.column(name)) if name in texts else table.column(name).to_numpy()
         for name in table.column_names
     }
     return Catalog.restore(columns, bundle.manifest["vocabularies"], config.site.url_template)
+
+
+def _listed(column: pa.ChunkedArray) -> list[Any]:
+    """Values as Python objects, a part at a time: one long call would hold up all other threads."""
+    found: list[Any] = []
+    for start in range(0, len(column), _ROWS_AT_ONCE // 4):
+        found += column.slice(start, _ROWS_AT_ONCE // 4).to_pylist()
+    return found
 
 
 def _serving_config(trained: Config, wanted: Config) -> Config:

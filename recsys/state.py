@@ -15,6 +15,7 @@ from recsys.counters import HOUR
 from recsys.embedder import embedding_text
 from recsys.index import ExactIndex, Neighbours
 from recsys.learned import Learned
+from recsys.places import Places
 from recsys.popularity import EventBatch, Popularity
 from recsys.profile import Histories, reader_key
 from recsys.schemas import EVENT_TYPES, Article, Event
@@ -69,22 +70,56 @@ class State:
         index = ExactIndex(np.zeros((0, dimensions), np.float32))
         return cls(config, Catalog(config.site.url_template), index, nothing)
 
-    def apply_article(self, article: Article, vector: NDArray[np.float32] | None) -> int:
+    def apply_article(
+        self, article: Article, vector: NDArray[np.float32] | None, places: Places | None = None
+    ) -> int:
         """Insert or replace an article; ``vector`` (d,) is None where it cannot be embedded.
 
         An unchanged vector (only metadata changed) costs no search. In a language that the embedding
         model does not read, the article gets a TF-IDF vector instead.
+
+        Args:
+            article: the whole of it.
+            vector: of its text.
+            places: from ``plan_article`` with the same article and vector, and no other applied since;
+                None searches now.
         """
         row = self.catalog.put(article)
-        self._fit_rows()
+        self.fit_rows()
         self.regroup()
         if self.place(row, article, vector):
-            likeness, comparable = self.index.against_all(row)
-            self.neighbours.insert(row, likeness, comparable)
+            if places is None:
+                self.neighbours.insert(row, *self.index.against_all(row))
+            else:
+                self.neighbours.put(row, places)
             self._join_duplicates(row)
         elif not self.index.placed(np.array([row]))[0]:
             self.catalog.duplicate[row] = UNKNOWN
         return row
+
+    def plan_article(
+        self, row: int, article: Article, vector: NDArray[np.float32] | None, cosines: NDArray[np.float32]
+    ) -> Places | None:
+        """The search that ``apply_article`` needs, ahead of it and beside requests; nothing is changed.
+
+        Args:
+            row: of the article, within the room of all tables.
+            article: that will be applied.
+            vector: of its text, None without.
+            cosines: (n,) of ``vector`` with every row.
+
+        Returns:
+            Where it belongs among the neighbours; None where nothing is to be searched.
+        """
+        words = self._words(article)
+        if words is not None and article.language is not None:
+            found = self.index.lexical.against(words, article.language, len(self.index))
+            return self.neighbours.plan(row, *found)
+        if vector is None or not self.index.lexical.lexicon.reads(article.language):
+            return None
+        if self.index.has[row] and np.array_equal(self.index.take(np.array([row]))[0], vector):
+            return None
+        return self.neighbours.plan(row, cosines, self.index.has[: len(cosines)])
 
     def place(self, row: int, article: Article, vector: NDArray[np.float32] | None) -> bool:
         """Set the one vector of an article in the index; whether it is there and another than before."""
@@ -129,7 +164,8 @@ class State:
         """Take an article out of every list; its counts stay."""
         self.catalog.remove(article_id)
 
-    def _fit_rows(self) -> None:
+    def fit_rows(self) -> None:
+        """Give every row of the catalogue its place in the other tables."""
         size = len(self.catalog)
         if size > len(self.index):
             self.index.resize(size)
@@ -147,7 +183,7 @@ class State:
         if not events:
             return
         batch = self._batch(events, now)
-        self._fit_rows()
+        self.fit_rows()
         self.apply_batch(batch)
 
     def apply_batch(self, batch: EventBatch) -> None:
