@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
-from recsys import features
+from recsys import features, in_list, recency
 from recsys.candidates import Candidates, Floats, Rows
 from recsys.config import SurfaceConfig
 from recsys.counters import HOUR
 from recsys.features import Moment
+from recsys.profile import Reader
 from recsys.recipes import Recipe
 from recsys.state import State
 
@@ -24,8 +25,8 @@ _PARTS: dict[str, _Part] = {
     "popularity": lambda s, rows, m, h: features.popularity(s, rows, m.count_at, h),
     "ctr": lambda s, rows, m, h: features.click_rate(s, rows, m.count_at),
     "engagement": lambda s, rows, m, h: features.engagement(s, rows, m.count_at),
-    "freshness": lambda s, rows, m, h: features.freshness(s, rows, m.now),
-    "newness": lambda s, rows, m, h: features.newness(s, rows, m.now),
+    "freshness": lambda s, rows, m, h: recency.freshness(s, rows, m.now),
+    "newness": lambda s, rows, m, h: recency.newness(s, rows, m.now),
     "priority": lambda s, rows, m, h: features.priority(s, rows),
 }
 
@@ -38,8 +39,39 @@ def recipe_of(state: State, config: SurfaceConfig, surface: str) -> Recipe:
     return learned.under(config, surface)
 
 
+def follows_reader(
+    state: State, config: SurfaceConfig, surface: str, context: int | None, reader: Reader | None
+) -> bool:
+    """Whether the ranking of a surface depends on who the reader is.
+
+    Args:
+        state: what is known.
+        config: of the surface.
+        surface: its name.
+        context: row of the article being read, None without.
+        reader: who asks; nobody in particular has no past.
+    """
+    if surface == "latest" or reader is None or len(reader.rows) == 0:
+        return False
+    weights = recipe_of(state, config, surface).weights
+    # beside an article, its section and its co-read articles stand in for the reader's
+    telling = ("interests",) if context is not None else ("interests", "section", "covisited")
+    ranker = state.learned.rankers.get(surface)
+    learned = () if ranker is None or config.ranking == "blend" else ranker.names
+    return (
+        any(weights.get(name) for name in telling)
+        or bool(config.calibration)
+        or any(in_list.base_of(name) in features.OF_READERS for name in learned)
+    )
+
+
 def blend(
-    state: State, candidates: Candidates, moment: Moment, config: SurfaceConfig, surface: str
+    state: State,
+    candidates: Candidates,
+    moment: Moment,
+    config: SurfaceConfig,
+    surface: str,
+    skipped: frozenset[str] = frozenset(),
 ) -> Candidates:
     """Score candidates by the weighted features of one surface.
 
@@ -51,19 +83,20 @@ def blend(
         moment: when and for whom.
         config: weights of the surface.
         surface: its name; ``latest`` is ordered by time alone.
+        skipped: features that are left out because time is short.
     """
     if surface == "latest":
         published = state.catalog.published[candidates.rows]
-        return candidates.with_parts(features.recency(published, moment.now)[:, None], ("recency",))
+        return candidates.with_parts(recency.recency(published, moment.now)[:, None], ("recency",))
     rows = candidates.rows
     recipe = recipe_of(state, config, surface)
-    weighted = [name for name in _PARTS if recipe.weights.get(name)]
+    weighted = [name for name in _PARTS if recipe.weights.get(name) and name not in skipped]
     raw = raw_parts(state, rows, moment, recipe.half_life_hours, weighted)
     columns, names = weigh(raw, recipe, config.min_similarity)
     _add_age_limit(columns, names, state, rows, moment, config)
     if not columns:
         return candidates.with_parts(np.zeros((len(rows), 1)), ("constant",))
-    return candidates.with_parts(np.column_stack(columns), tuple(names))
+    return candidates.with_parts(np.stack(columns, axis=1), tuple(names))
 
 
 def raw_parts(
@@ -73,7 +106,12 @@ def raw_parts(
 
     They do not depend on the weights, so whoever tries many weights computes them once.
     """
-    return {name: np.nan_to_num(_PARTS[name](state, rows, moment, half_life_hours)) for name in names}
+    return {name: _or_nothing(_PARTS[name](state, rows, moment, half_life_hours)) for name in names}
+
+
+def _or_nothing(values: Floats) -> Floats:
+    missing = np.isnan(values)
+    return np.where(missing, 0.0, values) if missing.any() else values
 
 
 def weigh(raw: Mapping[str, Floats], recipe: Recipe, floor: float) -> tuple[list[Floats], list[str]]:
@@ -91,7 +129,12 @@ def weigh(raw: Mapping[str, Floats], recipe: Recipe, floor: float) -> tuple[list
 
 
 def rank(
-    state: State, candidates: Candidates, moment: Moment, config: SurfaceConfig, surface: str
+    state: State,
+    candidates: Candidates,
+    moment: Moment,
+    config: SurfaceConfig,
+    surface: str,
+    skipped: frozenset[str] = frozenset(),
 ) -> Candidates:
     """The content blend, and the learned curves where the surface has a ranker.
 
@@ -101,9 +144,10 @@ def rank(
         moment: when and for whom.
         config: of the surface; ``ranking = "blend"`` leaves the curves out, ``factors`` scales them.
         surface: its name.
+        skipped: what is left out because time is short: features of the blend, or ``curves``.
     """
-    blended = blend(state, candidates, moment, config, surface)
-    ranker = state.learned.rankers.get(surface)
+    blended = blend(state, candidates, moment, config, surface, skipped)
+    ranker = None if "curves" in skipped else state.learned.rankers.get(surface)
     ranked = ranker is not None and config.ranking != "blend"
     if len(candidates) == 0 or not (ranked or moment.witness is not None):
         return blended
@@ -125,7 +169,9 @@ def topic_first(state: State, candidates: Candidates, config: SurfaceConfig, sur
     topic is what is at least ``topical_share`` as similar as the most similar candidate.
     """
     recipe = recipe_of(state, config, surface)
-    if not (recipe.learned and config.topical_places and "similarity" in candidates.names):
+    if not (
+        len(candidates) and recipe.learned and config.topical_places and "similarity" in candidates.names
+    ):
         return candidates
     place = {name: k for k, name in enumerate(candidates.names)}
     similarity = candidates.parts[:, place["similarity"]]

@@ -1,7 +1,8 @@
 """The one carrier between the stages of the funnel: parallel arrays, never changed in place."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ SOURCES = ("similar", "popular", "latest", "section", "priority", "history", "co
 SOURCE_BIT: Mapping[str, int] = {name: 1 << bit for bit, name in enumerate(SOURCES)}
 
 
+@lru_cache
 def source_names(mask: int) -> list[str]:
     """Names of the candidate generators in a source bit mask.
 
@@ -62,31 +64,36 @@ class Candidates:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def take(self, index: NDArray[np.intp] | NDArray[np.bool_]) -> "Candidates":
-        """The candidates at ``index`` (positions or a mask), in that order."""
-        return replace(
-            self,
-            rows=self.rows[index],
-            sources=self.sources[index],
-            scores=self.scores[index],
-            parts=self.parts[index],
+    def take(self, index: NDArray[np.intp] | NDArray[np.bool_] | slice) -> "Candidates":
+        """The candidates at ``index`` (positions, a mask or a slice), in that order."""
+        return Candidates(
+            self.rows[index], self.sources[index], self.scores[index], self.parts[index], self.names
         )
 
     def with_parts(self, parts: Floats, names: tuple[str, ...]) -> "Candidates":
         """The same candidates scored by the sum of ``parts`` (n, k)."""
-        return replace(self, parts=parts, names=names, scores=parts.sum(axis=1))
+        return Candidates(self.rows, self.sources, parts.sum(axis=1), parts, names)
 
     def plus_part(self, name: str, values: Floats) -> "Candidates":
         """One more additive part, (n,)."""
-        parts = np.column_stack((self.parts, values))
-        return replace(self, parts=parts, names=(*self.names, name), scores=self.scores + values)
+        parts = np.concatenate((self.parts, values[:, None]), axis=1)
+        return Candidates(self.rows, self.sources, self.scores + values, parts, (*self.names, name))
 
-    def ordered(self, published: Floats, ranks: NDArray[np.intp] | NDArray[np.int32]) -> "Candidates":
+    def ordered(self, published: Floats, id_ranks: Callable[[Rows], NDArray[np.intp]]) -> "Candidates":
         """Best first; ties break by recency, then by id.
 
         Args:
             published: (n,) unix seconds of these candidates, NaN counts as oldest.
-            ranks: (n,) position of each candidate's id in sorted order.
+            id_ranks: gives the places of rows in the order of their ids; asked only where there are ties.
         """
-        recency = np.where(np.isnan(published), -np.inf, published)
-        return self.take(np.lexsort((ranks, -recency, -self.scores)))
+        age = np.where(np.isnan(published), np.inf, -published)
+        worst = -self.scores
+        order = np.lexsort((age, worst))
+        first, second = worst[order], age[order]
+        tied = np.flatnonzero((first[1:] == first[:-1]) & (second[1:] == second[:-1]))
+        if len(tied):
+            among = order[np.union1d(tied, tied + 1)]
+            ranks = np.zeros(len(order), dtype=np.intp)
+            ranks[among] = id_ranks(self.rows[among])
+            order = np.lexsort((ranks, age, worst))
+        return self.take(order)

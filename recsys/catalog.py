@@ -12,6 +12,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from recsys.openness import OpenArticles
 from recsys.orders import Changes, RowOrder, by_recency
 from recsys.schemas import Article
 
@@ -95,6 +96,7 @@ class Catalog:
         self._url_template = url_template
         self._capacity = 0
         self._newest, self._priorities, self._changes = RowOrder(), RowOrder(), Changes()
+        self._open = OpenArticles()
         self._grow(64)
 
     @classmethod
@@ -167,6 +169,7 @@ class Catalog:
 
     def _changed(self, row: int) -> None:
         self._newest.changed(row)
+        self._open.changed(row)
         self._priorities.changed(row)
         self.version += 1
 
@@ -245,6 +248,20 @@ class Catalog:
         columns, names = self.state()
         nothing = {"published": np.full(len(self), np.nan), "expires": np.full(len(self), np.inf)}
         return Catalog.restore(columns | nothing, names, self._url_template)
+
+    def open_at(self, now: float, language: int = UNKNOWN, site: int | None = None) -> NDArray[np.bool_]:
+        """(n,) which articles may stand in lists at all: servable, published, not expired.
+
+        The array is kept until something changes and must not be written to.
+
+        Args:
+            now: unix seconds.
+            language: code that a known language must equal, -1 for any.
+            site: code that a known site must equal, None for any.
+        """
+        size = len(self)
+        when = (self.servable[:size], self.published[:size], self.expires[:size])
+        return self._open.at(now, when, self.language[:size], self.site[:size], (language, site))
 
     def newest(self) -> NDArray[np.int32]:
         """Servable rows by publication, newest first, unknown last; ties by id."""

@@ -28,6 +28,7 @@ class DecayedCounter:
         self.half_lives = np.asarray(half_lives_hours, dtype=np.float64) * HOUR
         self.landmarks = np.full(len(self.half_lives), np.nan)
         self._masses = np.zeros((size, len(self.half_lives)))
+        self._scaled: tuple[tuple[float, ...], NDArray[np.float64]] = ((), np.zeros(0))
         self._held: NDArray[np.integer] = np.zeros(0, np.int32)
         self.size = size
 
@@ -80,12 +81,12 @@ class DecayedCounter:
 
     def scale(self, now: float) -> NDArray[np.float64]:
         """(k,) factors that turn stored masses into masses at ``now`` (unix seconds)."""
-        if np.isnan(self.landmarks[0]):
-            return np.zeros(len(self.half_lives))
-        factors: NDArray[np.float64] = np.exp2(
-            np.clip((self.landmarks - now) / self.half_lives, -1074.0, 1000.0)
-        )
-        return factors
+        asked = (now, *self.landmarks.tolist())
+        if self._scaled[0] != asked:
+            exponents = np.clip((self.landmarks - now) / self.half_lives, -1074.0, 1000.0)
+            # without a landmark nothing was counted
+            self._scaled = (asked, np.nan_to_num(np.exp2(exponents)))
+        return self._scaled[1]
 
     def read(self, now: float, column: int, rows: NDArray[np.integer] | None = None) -> NDArray[np.float64]:
         """Masses at ``now`` for one half-life, of ``rows`` or of all articles."""

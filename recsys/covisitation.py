@@ -10,11 +10,13 @@ that few readers opened together: a random walk on the graph of pairs (Cooper, L
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recsys.config import CovisitationConfig
+from recsys.unique_rows import UniqueRows
 
 _AT_ONCE = 500_000
 _DAY = 86_400.0
@@ -36,6 +38,27 @@ class Trails:
     visits: NDArray[np.int64]
     weights: NDArray[np.float64]
     latest: float = 0.0
+
+
+class Sums(NamedTuple):
+    """What articles were reached with.
+
+    Attributes:
+        rows: (m,) int32, each once, in no order.
+        values: (m,) float64, positive.
+    """
+
+    rows: NDArray[np.int32]
+    values: NDArray[np.float64]
+
+    def best(self, n: int) -> "Sums":
+        """The ``n`` highest, best first, ties by row."""
+        rows, values = self
+        if n < len(rows):
+            highest = np.argpartition(-values, n)[:n]
+            rows, values = rows[highest], values[highest]
+        order = np.lexsort((rows, -values))
+        return Sums(rows[order], values[order])
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +92,8 @@ class Covisitation:
         self.masses_ = np.zeros(0)
         self.landmark_ = self.latest_ = 0.0
         self._version = 0
-        self._answered: tuple[tuple[bytes, int, int], NDArray[np.float64]] | None = None
+        self._unique = UniqueRows()
+        self._answered: tuple[tuple[bytes, int], Sums] | None = None
 
     def fit(self, trails: Trails, size: int) -> "Covisitation":
         """Count pairs and keep each article's best.
@@ -203,41 +227,58 @@ class Covisitation:
         order = order[(others >= 0)[order]]
         return others[order], similarities[order]
 
-    def scores(self, past: NDArray[np.int32], size: int) -> NDArray[np.float64]:
-        """(size,) sums of similarity to what was read, (k,) most recent first, recent ones counting more."""
+    def scores(self, past: NDArray[np.int32]) -> Sums:
+        """Sums of similarity to what was read, (k,) most recent first, recent ones counting more."""
         past = past[: self.config.past]
         weights = self.config.recency ** np.arange(len(past))
         inside = past < len(self.rows_)
-        return self._step(past[inside], np.asarray(weights[inside], dtype=np.float64), size)
+        return self._step(past[inside], np.asarray(weights[inside], dtype=np.float64))
 
-    def reached(self, past: NDArray[np.int32], size: int) -> NDArray[np.float64]:
-        """(size,) ``scores`` and, ``walk`` times, what the best of them lead on to.
+    def reached(self, past: NDArray[np.int32]) -> Sums:
+        """``scores`` and, ``walk`` times, what the best of them lead on to.
 
         The answer to the last question is kept: candidates are found by it and then scored by it.
         """
-        key = (past.tobytes(), size, self._version)
+        key = (past.tobytes(), self._version)
         if self._answered is None or self._answered[0] != key:
-            self._answered = (key, self._reach(past, size))
+            self._answered = (key, self._reach(past))
         return self._answered[1]
 
-    def _reach(self, past: NDArray[np.int32], size: int) -> NDArray[np.float64]:
-        first = self.scores(past, size)
-        best = np.flatnonzero(first[: len(self.rows_)])
-        if not self.config.walk or len(best) == 0:
-            return first
-        if len(best) > self.config.walk_width:
-            best = best[np.argpartition(-first[best], self.config.walk_width - 1)[: self.config.walk_width]]
-        return np.asarray(first + self.config.walk * self._step(best, first[best], size))
+    def reached_with(self, past: NDArray[np.int32], rows: NDArray[np.integer]) -> NDArray[np.float64]:
+        """(n,) with what ``rows`` are ``reached``, 0 where they are not."""
+        return self._unique.looked_up(*self.reached(past), rows)
 
-    def _step(
-        self, rows: NDArray[np.integer], weights: NDArray[np.float64], size: int
-    ) -> NDArray[np.float64]:
-        if len(rows) == 0:
-            return np.zeros(size)
+    def scores_of(self, past: NDArray[np.int32], rows: NDArray[np.integer]) -> NDArray[np.float64]:
+        """(n,) ``scores`` of ``rows``, 0 where they have none."""
+        return self._unique.looked_up(*self.scores(past), rows)
+
+    def _reach(self, past: NDArray[np.int32]) -> Sums:
+        first = self.scores(past)
+        inside = first.rows < len(self.rows_)
+        rows, values = first.rows[inside], first.values[inside]
+        if not self.config.walk or len(rows) == 0:
+            return first
+        others, led = self._led_on(*Sums(rows, values).best(self.config.walk_width))
+        return self._summed(
+            np.concatenate((first.rows, others)), np.concatenate((first.values, self.config.walk * led))
+        )
+
+    def _step(self, rows: NDArray[np.integer], weights: NDArray[np.float64]) -> Sums:
+        return self._summed(*self._led_on(rows, weights))
+
+    def _summed(self, rows: NDArray[np.int32], values: NDArray[np.float64]) -> Sums:
+        """Sums by article."""
+        last, which = self._unique.of(rows)
+        return Sums(rows[last], np.bincount(which, values, minlength=len(last)).astype(np.float64))
+
+    def _led_on(
+        self, rows: NDArray[np.integer], weights: NDArray[np.float64]
+    ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        """Neighbours of several articles, one after the other, and their similarity times ``weights``."""
         others, similarities = self._links(rows)
-        values = np.where(others >= 0, similarities * weights[:, None], 0.0)
-        found = np.bincount(np.maximum(others, 0).ravel(), values.ravel(), minlength=size)
-        return np.asarray(found[:size], dtype=np.float64)
+        values = similarities * weights[:, None]
+        linked = (others >= 0) & (values > 0.0)
+        return others[linked], values[linked]
 
     def state(self) -> dict[str, NDArray[np.generic]]:
         """Arrays for the bundle."""

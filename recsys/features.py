@@ -11,12 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys import in_list
+from recsys import in_list, recency
 from recsys.candidates import Floats, Rows
 from recsys.catalog import UNKNOWN
-from recsys.config import AgeCurveConfig
 from recsys.counted_features import COUNTED, COUNTED_NEUTRAL
-from recsys.counters import HOUR
 from recsys.errors import ConfigError
 from recsys.profile import Reader
 from recsys.state import State
@@ -76,11 +74,11 @@ def interests(state: State, rows: Rows, reader: Reader | None) -> Floats:
     past = _embedded(state, reader)
     if len(past) == 0:
         return np.full(len(rows), np.nan)
-    near = _soft_mean(state.index.similarities(rows, past), state.config.profile.softness)
+    index, softness = state.index, state.config.profile.softness
+    near = _soft_mean(index.similarities(rows, past), softness)
     # what is not embedded is compared by words, which are usually not alike at all
-    embedded = past[state.index.has[past]]
-    usual = float((state.index.take(embedded) @ state.index.centre).mean()) if len(embedded) else 0.0
-    return np.asarray(near - np.where(state.index.has[rows], usual, 0.0))
+    usual = index.usual(past)
+    return np.asarray(near - np.where(index.has[rows], usual, 0.0))
 
 
 def _embedded(state: State, reader: Reader | None) -> Rows:
@@ -110,10 +108,11 @@ def section_match(state: State, rows: Rows, context: int | None, reader: Reader 
         return np.zeros(len(rows))
     past = sections[reader.rows]
     weights = np.exp2(-np.arange(len(past)) / state.config.profile.recency_half_life_reads)
-    weights = np.where(past == UNKNOWN, 0.0, weights)
-    shares = (sections[rows][:, None] == past) @ weights
-    total = float(weights.sum())
-    return np.asarray(shares / total if total else shares * 0.0)
+    # code -1 is counted at place 0, and says nothing
+    own = np.bincount(past + 1, weights, minlength=len(state.catalog.sections.names) + 1)
+    own[0] = 0.0
+    total = float(own.sum())
+    return np.asarray(own[sections[rows] + 1] / total if total else np.zeros(len(rows)))
 
 
 def section_shares(state: State, reader: Reader | None, at: float) -> Floats | None:
@@ -158,7 +157,7 @@ def learned_matrix(state: State, rows: Rows, moment: Moment, names: Sequence[str
     """
     view = _View(state, rows, moment)
     raw = {name: LEARNED[name](view) for name in dict.fromkeys(in_list.base_of(name) for name in names)}
-    return np.column_stack([in_list.form_of(name, raw, NEUTRAL) for name in names])
+    return np.stack([in_list.form_of(name, raw, NEUTRAL) for name in names], axis=1)
 
 
 def check_names(names: Sequence[str]) -> None:
@@ -179,7 +178,12 @@ class _View:
         self.state, self.rows, self.moment = state, rows, moment
         reader = moment.reader
         self.past = reader.rows if reader is not None else np.zeros(0, np.int32)
-        self.nothing = np.full(len(rows), np.nan)
+        self._overall: dict[float, float] = {}
+
+    @property
+    def nothing(self) -> Floats:
+        """(n,) of nothing known."""
+        return np.full(len(self.rows), np.nan)
 
     @cached_property
     def cosines(self) -> NDArray[np.float32]:
@@ -202,12 +206,17 @@ class _View:
 
     def overall_rate(self, half_life_hours: float) -> float:
         """Click-through rate of everything."""
-        return self.state.popularity.overall_ctr(self.moment.count_at, half_life_hours)
+        found = self._overall.get(half_life_hours)
+        if found is None:
+            found = self.state.popularity.overall_ctr(self.moment.count_at, half_life_hours)
+            self._overall[half_life_hours] = found
+        return found
 
     def group_rates(self, level: str, half_life_hours: float) -> Floats:
         """Click-through rate of each candidate's group; NaN without group."""
         codes: NDArray[np.int32] = getattr(self.state.catalog, level)[self.rows]
-        return self.state.popularity.group_ctr(self.moment.count_at, level, codes, half_life_hours)
+        at, overall = self.moment.count_at, self.overall_rate(half_life_hours)
+        return self.state.popularity.group_ctr(at, level, codes, half_life_hours, overall)
 
     def group_lift(self, level: str) -> Floats:
         """Logarithm of the group's click-through rate over everything's, at the longest half-life."""
@@ -220,8 +229,12 @@ class _View:
         """
         overall = self.overall_rate(half_life_hours)
         usual = self.group_rates("subsection", half_life_hours)
-        usual = np.where(np.isnan(usual), self.group_rates("section", half_life_hours), usual)
-        usual = np.where(np.isnan(usual), overall, usual)
+        for level in ("section", None):
+            missing = np.isnan(usual)
+            if not missing.any():
+                break
+            wider = overall if level is None else self.group_rates(level, half_life_hours)
+            usual = np.where(missing, wider, usual)
         rates = self.state.popularity.ctr(self.moment.count_at, self.rows, half_life_hours, usual)
         return _log_lift(rates, overall)
 
@@ -299,9 +312,14 @@ LEARNED: dict[str, Callable[[_View], Floats]] = {
     "ctr_4h": lambda v: v.own_lift(4.0),
     "ctr_24h": lambda v: v.own_lift(24.0),
     "ctr_168h": lambda v: v.own_lift(168.0),
-    "age": lambda v: log_age(v.state, v.rows, v.moment.now),
+    "age": lambda v: recency.log_age(v.state, v.rows, v.moment.now),
     **{name: partial(_counted, compute) for name, compute in COUNTED.items()},
 }
+
+# what depends on the reader's past
+OF_READERS = frozenset(
+    name for name in LEARNED if name.endswith(("_share", "_affinity")) or "interests" in name
+)
 
 FEATURE_NAMES = (*LEARNED, *in_list.names_of(LEARNED))
 
@@ -324,7 +342,7 @@ def covisited(state: State, rows: Rows, context: int | None, reader: Reader | No
     learned = state.learned.covisitation
     if len(past) == 0 or len(learned.rows_) == 0:
         return np.full(len(rows), np.nan)
-    found = learned.reached(past, len(state.catalog))[rows]
+    found = learned.reached_with(past, rows)
     return np.asarray(found / (found + learned.config.half_at))
 
 
@@ -355,45 +373,6 @@ def click_rate(state: State, rows: Rows, at: float) -> Floats:
     return np.asarray(rate / (rate + state.config.popularity.ctr_prior))
 
 
-def freshness(state: State, rows: Rows, now: float) -> Floats:
-    """The age curve of the article's section where one was learned, 0 to 1; unknown ages are neutral."""
-    hours, curve = (now - state.catalog.published[rows]) / HOUR, state.config.age_curve
-    if curve.learned and state.learned.age:
-        return state.learned.age.appeal(hours, state.catalog.section[rows], curve.unknown)
-    return age_appeal(curve, hours)
-
-
-def newness(state: State, rows: Rows, now: float) -> Floats:
-    """1 for an article of this hour falling to 0 at a year, linear in log(1 + hours), 0 to 1.
-
-    Steeper among the first hours than the age curve, as choices among a whole catalogue are; an
-    unknown age has the age curve's neutral value.
-    """
-    hours = np.maximum((now - state.catalog.published[rows]) / HOUR, 0.0)
-    found = 1.0 - np.log1p(hours) / np.log1p(24.0 * 365.0)
-    return np.where(np.isnan(hours), state.config.age_curve.unknown, np.maximum(found, 0.0))
-
-
-def age_appeal(curve: AgeCurveConfig, hours: Floats) -> Floats:
-    """Value of the age curve at ages in hours, linear in log(1 + hours) between its knots."""
-    at, values = np.array(curve.knots, dtype=np.float64).T
-    known = ~np.isnan(hours)
-    appeal = np.interp(np.log1p(np.maximum(np.where(known, hours, 0.0), 0.0)), np.log1p(at), values)
-    return np.where(known, appeal, curve.unknown)
-
-
-def log_age(state: State, rows: Rows, now: float) -> Floats:
-    """Logarithm of 1 + hours since publication; NaN where it is unknown."""
-    hours = (now - state.catalog.published[rows]) / HOUR
-    return np.asarray(np.log1p(np.maximum(hours, 0.0)))
-
-
 def priority(state: State, rows: Rows) -> Floats:
     """The editors' priority, 0 to 1; none is 0."""
     return np.nan_to_num(state.catalog.priority[rows])
-
-
-def recency(published: NDArray[np.float64], now: float) -> Floats:
-    """1 / (1 + age in days): falls with age without ever reaching a tie; unknown ages have 0."""
-    days = np.maximum((now - published) / (24 * HOUR), 0.0)
-    return np.where(np.isnan(published), 0.0, 1.0 / (1.0 + days))

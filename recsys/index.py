@@ -54,6 +54,7 @@ class ExactIndex:
         self.dimensions = base.shape[1]
         self.has = np.zeros(len(base), dtype=bool)
         self._sum = np.zeros(self.dimensions)
+        self._centre: Vectors | None = None
         for start in range(0, len(base), 65536):
             block = base[start : start + 65536]
             self.has[start : start + len(block)] = block[:, 0] != 0.0
@@ -87,6 +88,7 @@ class ExactIndex:
         """Set the vector of ``row``; replaces an earlier one."""
         self.resize(row + 1)
         self._sum += vector - self.take(np.array([row]))[0].astype(np.float64)
+        self._centre = None
         if row >= len(self._base):
             self._tail[row - len(self._base)] = vector
         else:
@@ -112,7 +114,15 @@ class ExactIndex:
     @property
     def centre(self) -> Vectors:
         """(d,) mean of all vectors, zeros without any."""
-        return np.asarray(self._sum / max(int(self.has[: self._size].sum()), 1), dtype=np.float32)
+        if self._centre is None:
+            count = max(int(self.has[: self._size].sum()), 1)
+            self._centre = np.asarray(self._sum / count, dtype=np.float32)
+        return self._centre
+
+    def usual(self, rows: NDArray[np.integer]) -> float:
+        """Mean cosine of rows with everything there is; 0 where none of them has a vector here."""
+        embedded = rows[self.has[rows]]
+        return float((self.take(embedded) @ self.centre).mean()) if len(embedded) else 0.0
 
     def take(self, rows: NDArray[np.integer]) -> Vectors:
         """(n, d) copies of the vectors of ``rows``."""

@@ -3,109 +3,57 @@
 One fixed order of stages for every surface; what differs is configuration.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recsys import page as joint
-from recsys.blending import rank, recipe_of, topic_first
+from recsys.blending import follows_reader, rank, recipe_of, topic_first
 from recsys.candidates import SOURCE_BIT, Candidates, Floats, Rows, source_names
 from recsys.catalog import UNKNOWN
 from recsys.config import SurfaceConfig
-from recsys.features import Moment, Seen, section_shares
-from recsys.profile import Reader
-from recsys.reasons import reason_of
+from recsys.features import Moment, section_shares
+from recsys.reasons import OTHERWISE, reason_of
 from recsys.reranking import Variety, one_version_each, rerank, without_versions_of
 from recsys.retrieval import Need, generate
 from recsys.rules import Eligibility, keep_away
 from recsys.rules_editor import Boost
+from recsys.slate import Item, Query, Slate
 from recsys.state import State
+
+__all__ = ["Funnel", "Item", "Memo", "Query", "Slate"]
 
 KEEPS_FIRST = frozenset(("latest", "popular"))
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
-    """One request for lists, resolved to rows and codes.
-
-    Attributes:
-        now: unix seconds.
-        limit: places in each list.
-        context: row of the article being read.
-        context_unknown: an article was named that the catalogue does not have.
-        reader: the reader's past, None for nobody in particular.
-        exclude: rows that must not be shown.
-        sections: section codes asked for, None for all.
-        max_age_hours: age limit asked for.
-        language: language code asked for; None takes the context's.
-        site: site code asked for, None for any.
-        diversity: 0-1, None takes the surface's own.
-        pins: row by position, by surface.
-        hidden: rows hidden by editors, by surface.
-        boosts: editors' factors, by surface.
-        window_hours: popular only: count readers in this window instead of decayed ones.
-        rising: popular only: order by the increase.
-        witness: is given what every list was ranked by, for the log of features.
-    """
-
-    now: float
-    limit: int = 10
-    context: int | None = None
-    context_unknown: bool = False
-    reader: Reader | None = None
-    exclude: Sequence[int] = ()
-    sections: tuple[int, ...] | None = None
-    max_age_hours: float | None = None
-    language: int | None = None
-    site: int | None = None
-    diversity: float | None = None
-    pins: dict[str, dict[int, int]] = field(default_factory=dict)
-    hidden: dict[str, list[int]] = field(default_factory=dict)
-    boosts: dict[str, list[Boost]] = field(default_factory=dict)
-    window_hours: float | None = None
-    rising: bool = False
-    witness: list[Seen] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One place of a list.
-
-    Attributes:
-        row: catalogue row.
-        position: 1-based.
-        score: sum of ``parts``.
-        parts: additive parts of the score by name.
-        sources: candidate generators that brought it.
-        reason: for the reader, in plain words.
-        won_from: lists that wanted it too.
-    """
-
-    row: int
-    position: int
-    score: float
-    parts: dict[str, float]
-    sources: list[str]
-    reason: str
-    won_from: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Slate:
-    """A finished list."""
-
-    surface: str
-    items: list[Item]
-    fallback: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class _Ranked:
+    """A list before assembly.
+
+    Attributes:
+        surface: the kind of list.
+        candidates: best first, one version of each story.
+        fallback: why it is not what was asked for, None if it is.
+        hurried: whether stages were left out because time was short.
+    """
+
     surface: str
     candidates: Candidates
     fallback: str | None
+    hurried: bool = False
+
+
+class Memo(Protocol):
+    """Keeps rankings that are the same for all readers, for as long as nothing that they rest on changes."""
+
+    def get(self, key: Hashable) -> object | None:
+        """What was kept under ``key``, None where it is not there or no longer true."""
+
+    def put(self, key: Hashable, value: object) -> None:
+        """Keep a ranking."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +65,7 @@ class _Scoring:
     moment: Moment
     eligible: Eligibility
     pinned: Sequence[int]
+    skipped: frozenset[str] = frozenset()
 
 
 class Funnel:
@@ -124,17 +73,20 @@ class Funnel:
 
     Args:
         state: what is known; read, never changed.
+        memo: keeps rankings from one request to the next.
     """
 
-    def __init__(self, state: State) -> None:
-        self.state = state
+    def __init__(self, state: State, memo: Memo | None = None) -> None:
+        self.state, self._memo = state, memo
 
     def slate(self, surface: str, query: Query) -> Slate:
         """One list."""
         pins = self._pins([surface], query)[surface]
-        ranked = self._rank(surface, query, query.limit, query.limit, list(pins.values()))
-        wish = self._wish(ranked, query, pins)
-        rows = joint.assemble([wish]).lists[surface]
+        ranked = self._ranking(surface, query, query.limit, pins)
+        if pins:
+            rows = joint.assemble([self._wish(ranked, query, pins, len(ranked.candidates))]).lists[surface]
+        else:
+            rows = ranked.candidates.rows[: query.limit].tolist()
         return Slate(surface, self._items(ranked, rows, query, {}), ranked.fallback)
 
     def page(self, surfaces: Sequence[str], query: Query) -> tuple[dict[str, Slate], float]:
@@ -142,23 +94,20 @@ class Funnel:
         pins = self._pins(surfaces, query)
         # room for what other lists take, pinned there or chosen
         depth = query.limit * len(surfaces) + sum(map(len, pins.values()))
-        ranked = {
-            surface: self._rank(surface, query, depth, query.limit, list(pins[surface].values()))
-            for surface in surfaces
-        }
-        wishes = [self._wish(ranked[surface], query, pins[surface]) for surface in surfaces]
-        assembly = joint.assemble(wishes)
+        ranked = {name: self._ranking(name, query, depth, pins[name]) for name in surfaces}
+        query.begins("assembly")
+        # beyond it nothing can be needed: every other list may take as many as it has places
+        reach = depth + query.limit
+        assembly = joint.assemble([self._wish(ranked[name], query, pins[name], reach) for name in surfaces])
         winners: dict[int, list[str]] = {}
         for loser, given in assembly.yielded.items():
             for row in given:
                 winners.setdefault(row, []).append(loser)
         slates = {
-            surface: Slate(
-                surface,
-                self._items(ranked[surface], assembly.lists[surface], query, winners),
-                ranked[surface].fallback,
+            name: Slate(
+                name, self._items(ranked[name], assembly.lists[name], query, winners), ranked[name].fallback
             )
-            for surface in surfaces
+            for name in surfaces
         }
         return slates, assembly.utility_lost
 
@@ -203,7 +152,7 @@ class Funnel:
             language = UNKNOWN if context is None else int(catalog.language[context])
         return Eligibility(
             now=query.now,
-            excluded=np.unique(np.array([*query.exclude, *hidden, *by_editors, *own], dtype=np.int32)),
+            excluded=np.array([*query.exclude, *hidden, *by_editors, *own], dtype=np.int32),
             duplicate=UNKNOWN if context is None else int(catalog.duplicate[context]),
             sections=query.sections,
             max_age_hours=query.max_age_hours,
@@ -279,53 +228,97 @@ class Funnel:
         context = query.context if surface in ("related",) else None
         return Moment(query.now, context, query.reader, count_at, query.witness), stale
 
+    def _ranking(self, surface: str, query: Query, depth: int, pins: dict[int, int]) -> _Ranked:
+        """A ranking, one that was kept where it is the same for all readers."""
+        used = self._effective(surface, query)[0]
+        shared = self._memo is not None and query.for_everyone() and not query.boosts.get(surface)
+        context = query.context if surface == "related" else None
+        if not shared or follows_reader(self.state, self._config(used), used, context, query.reader):
+            return self._rank(surface, query, depth, query.limit, list(pins.values()))
+        key = (surface, depth, self._asked(surface, query), tuple(pins.values()))
+        found = self._memo.get(key)  # type: ignore[union-attr]
+        if not isinstance(found, _Ranked):
+            found = self._rank(surface, query, depth, query.limit, list(pins.values()))
+            if not found.hurried:
+                self._memo.put(key, found)  # type: ignore[union-attr]
+        return found
+
+    def _asked(self, surface: str, query: Query) -> Hashable:
+        """All of a query that a ranking which does not follow the reader rests on."""
+        cold = query.reader is None or len(query.reader.rows) == 0
+        narrowed = (query.sections, query.max_age_hours, query.language, query.site, query.diversity)
+        hidden = tuple(query.hidden.get(surface, ()))
+        return (
+            query.limit, query.context, query.context_unknown, cold and surface == "for_you", narrowed,
+            hidden, query.window_hours, query.rising,
+        )  # fmt: skip
+
     def _rank(
         self, surface: str, query: Query, depth: int, limit: int, pinned: Sequence[int] = ()
     ) -> _Ranked:
         used, query, fallback = self._effective(surface, query)
-        config = self._config(used)
         moment, stale = self._moment(query, used)
-        scoring = _Scoring(used, query, moment, self.eligibility(query, surface), pinned)
-        ordered = self._candidates(scoring, query.boosts.get(surface, ()), depth)
+        skipped = frozenset(stage for stage in ("covisited",) if not query.begins(stage))
+        scoring = _Scoring(used, query, moment, self.eligibility(query, surface), pinned, skipped)
+        ordered, left_out = self._candidates(scoring, query.boosts.get(surface, ()), depth)
+        skipped |= left_out
         if len(ordered) == 0:
             return _Ranked(surface, ordered, fallback or "nothing_eligible")
+        variety = self._variety(used, query, moment, limit)
+        if not variety.is_none:
+            if query.begins("variety"):
+                places = min(depth, 2 * limit)
+                ordered = rerank(ordered, self.state.catalog, self.state.index, places, variety)
+            else:
+                skipped |= {"variety"}
+        if stale and used == "popular":
+            fallback = fallback or "stale_log"
+        return _Ranked(surface, ordered, fallback or ("timeout" if skipped else None), bool(skipped))
+
+    def _variety(self, used: str, query: Query, moment: Moment, limit: int) -> Variety:
+        config = self._config(used)
         diversity = config.diversity if query.diversity is None else query.diversity
         if used in KEEPS_FIRST and query.diversity is None:
             diversity = 0.0
         shares = section_shares(self.state, query.reader, moment.count_at) if config.calibration else None
         pool = self.state.config.candidates.rerank_pool
-        variety = Variety(diversity, config.section_spread, pool, config.calibration, shares, limit)
-        ordered = rerank(ordered, self.state.catalog, self.state.index, min(depth, 2 * limit), variety)
-        if stale and used == "popular":
-            fallback = fallback or "stale_log"
-        return _Ranked(surface, ordered, fallback)
+        return Variety(diversity, config.section_spread, pool, config.calibration, shares, limit)
 
-    def _candidates(self, scoring: "_Scoring", boosts: Sequence[Boost], depth: int) -> Candidates:
+    def _candidates(
+        self, scoring: "_Scoring", boosts: Sequence[Boost], depth: int
+    ) -> tuple[Candidates, frozenset[str]]:
         """Scored candidates, best first, one version of each story; ``depth`` of them while there are.
 
         What is pinned goes first: an article behind a version that a pin displaces may stay.
 
         Every generator brings all eligible articles where fewer than asked for are left, so fewer
         candidates than asked for means that nothing more can be had.
+
+        Returns:
+            The candidates, and the stages that were left out because time was short.
         """
         catalog, count = self.state.catalog, depth + 10
         while True:
-            scored = self._boosted(self._scored(scoring, count), boosts)
-            ordered = scored.ordered(catalog.published[scored.rows], catalog.id_ranks(scored.rows))
+            scored, skipped = self._scored(scoring, count)
+            scored = self._boosted(scored, boosts)
+            ordered = scored.ordered(catalog.published[scored.rows], catalog.id_ranks)
             ordered = one_version_each(without_versions_of(scoring.pinned, ordered, catalog), catalog)
             if len(ordered) >= depth or len(scored) < count:
-                return ordered
+                return ordered, skipped
             count *= 8
 
-    def _scored(self, scoring: "_Scoring", count: int) -> Candidates:
+    def _scored(self, scoring: "_Scoring", count: int) -> tuple[Candidates, frozenset[str]]:
         used, query, moment = scoring.used, scoring.query, scoring.moment
-        config = self._config(used)
+        config, skipped = self._config(used), scoring.skipped
+        query.begins("candidates")
         if used == "popular" and (query.window_hours is not None or query.rising):
-            return self._counted(query, scoring.eligible, count)
-        need = Need(used, count, self._half_life(used))
+            return self._counted(query, scoring.eligible, count), frozenset()
+        need = Need(used, count, self._half_life(used), "covisited" not in skipped)
         candidates = generate(self.state, need, scoring.eligible, moment.context, query.reader)
-        ranked = rank(self.state, candidates, moment, config, used)
-        return topic_first(self.state, ranked, config, used)
+        if not query.begins("curves"):
+            skipped |= {"curves"}
+        ranked = rank(self.state, candidates, moment, config, used, skipped)
+        return topic_first(self.state, ranked, config, used), skipped - scoring.skipped
 
     def _counted(self, query: Query, eligible: Eligibility, need: int) -> Candidates:
         """Popular by a plain window or by increase, filled up with the newest."""
@@ -366,12 +359,12 @@ class Funnel:
                     taken.add(row)
         return found
 
-    def _wish(self, ranked: _Ranked, query: Query, pins: dict[int, int]) -> joint.Wish:
+    def _wish(self, ranked: _Ranked, query: Query, pins: dict[int, int], reach: int) -> joint.Wish:
         candidates = ranked.candidates
         return joint.Wish(
             name=ranked.surface,
-            rows=candidates.rows.tolist(),
-            utilities=joint.comparable(candidates.scores),
+            rows=candidates.rows[:reach].tolist(),
+            utilities=joint.comparable(candidates.scores)[:reach],
             limit=query.limit,
             pinned=pins,
             keeps_first=ranked.surface in KEEPS_FIRST,
@@ -380,17 +373,27 @@ class Funnel:
     def _items(
         self, ranked: _Ranked, rows: Sequence[int], query: Query, winners: dict[int, list[str]]
     ) -> list[Item]:
-        candidates = ranked.candidates
+        candidates, names = ranked.candidates, ranked.candidates.names
         pinned = set(query.pins.get(ranked.surface, {}).values())
-        place_of = {row: place for place, row in enumerate(candidates.rows.tolist())}
+        places = _places(candidates.rows, rows)
+        # a pin need not be among the candidates
+        scored = candidates.take(places[places >= 0])
+        found = zip(scored.sources.tolist(), scored.parts.tolist(), strict=True)
         items = []
-        for position, row in enumerate(rows, 1):
-            place = place_of.get(row)
-            values = candidates.parts[place].tolist() if place is not None else []
-            parts = dict(zip(candidates.names, values, strict=False))
-            mask = SOURCE_BIT["pin"] if row in pinned else 0
-            mask |= int(candidates.sources[place]) if place is not None else 0
-            reason = "Chosen by the editors" if row in pinned else reason_of(parts)
-            won = tuple(winners.get(row, ()))
-            items.append(Item(row, position, sum(parts.values()), parts, source_names(mask), reason, won))
+        for at, (row, place) in enumerate(zip(rows, places.tolist(), strict=True)):
+            mask, parts = (0, []) if place < 0 else next(found)
+            if row in pinned:
+                mask |= SOURCE_BIT["pin"]
+            told = reason_of(names, parts) if parts else OTHERWISE
+            reason = "Chosen by the editors" if row in pinned else told
+            won, by_name = tuple(winners.get(row, ())), dict(zip(names, parts, strict=False))
+            items.append(Item(row, at + 1, sum(parts), by_name, source_names(mask), reason, won))
         return items
+
+
+def _places(rows: Rows, wanted: Sequence[int]) -> NDArray[np.intp]:
+    """Where each wanted row stands among ``rows``, -1 where it does not."""
+    if list(wanted) == rows[: len(wanted)].tolist():
+        return np.arange(len(wanted))
+    place_of = {row: place for place, row in enumerate(rows.tolist())}
+    return np.array([place_of.get(row, -1) for row in wanted], dtype=np.intp)

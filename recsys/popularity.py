@@ -176,7 +176,9 @@ class Popularity:
         rates = self._group_rates(now, "everything", _ALL, half_life_hours, self.config.ctr_prior)
         return float(rates[0])
 
-    def group_ctr(self, now: float, level: str, codes: Codes, half_life_hours: float) -> NDArray[np.float64]:
+    def group_ctr(
+        self, now: float, level: str, codes: Codes, half_life_hours: float, overall: float | None = None
+    ) -> NDArray[np.float64]:
         """Click-through rate of groups of articles, smoothed towards that of everything.
 
         Args:
@@ -184,11 +186,12 @@ class Popularity:
             level: ``section`` or ``subsection``.
             codes: (n,) groups.
             half_life_hours: one of ``ctr_half_lives_hours``.
+            overall: what ``overall_ctr`` gives, where it is known already.
 
         Returns:
             (n,) rates between 0 and 1, NaN for the code -1.
         """
-        overall = self.overall_ctr(now, half_life_hours)
+        overall = self.overall_ctr(now, half_life_hours) if overall is None else overall
         return self._group_rates(now, level, codes, half_life_hours, overall)
 
     def _group_rates(

@@ -1,5 +1,8 @@
 """Why an article stands in a list, in words for its reader."""
 
+from collections.abc import Sequence
+from functools import lru_cache
+
 from recsys.in_list import base_of
 
 _REASONS = {
@@ -28,8 +31,29 @@ _REASONS = {
 }
 
 
-def reason_of(parts: dict[str, float]) -> str:
-    """The reason that the largest telling part of a score gives."""
-    told = {name: value for name, value in parts.items() if base_of(name) in _REASONS}
-    name = max(told, key=told.__getitem__, default=None)
-    return _REASONS[base_of(name)] if name is not None and told[name] > 0 else "More from the newsroom"
+OTHERWISE = "More from the newsroom"
+
+
+@lru_cache
+def _telling(names: tuple[str, ...]) -> list[tuple[int, str]]:
+    """Places of the parts that tell a reader something, and what they tell."""
+    found = ((place, _REASONS.get(base_of(name))) for place, name in enumerate(names))
+    return [(place, told) for place, told in found if told is not None]
+
+
+def reason_of(names: tuple[str, ...], values: Sequence[float]) -> str:
+    """The reason that the largest telling part of a score gives.
+
+    Args:
+        names: of the parts.
+        values: of the parts.
+
+    Example:
+        >>> reason_of(("freshness", "off_topic", "popularity"), (0.1, 3.0, 0.2))
+        'Read by many right now'
+    """
+    best, reason = 0.0, OTHERWISE
+    for place, told in _telling(names):
+        if values[place] > best:
+            best, reason = values[place], told
+    return reason

@@ -40,41 +40,53 @@ class Variety:
     @property
     def is_none(self) -> bool:
         """Whether nothing costs anything."""
-        return self.diversity == 0 and self.section_spread == 0 and self._by_share == 0
+        return self.diversity == 0 and self.section_spread == 0 and self.by_share == 0
 
     @property
-    def _by_share(self) -> float:
+    def by_share(self) -> float:
+        """``calibration`` where there are shares."""
         return 0.0 if self.shares is None else self.calibration
 
-    def ahead(
-        self, picks: NDArray[np.float64], share: NDArray[np.float64], place: int
-    ) -> NDArray[np.float64]:
-        """Penalty of what is ahead of its share.
+    def crowd(self, section: int, picks: int, places: int) -> float:
+        """Penalty of one more article of a section.
 
         Args:
-            picks: (n,) earlier picks of each candidate's section.
-            share: (n,) that the section should have.
-            place: earlier picks of all.
+            section: its code, -1 for none.
+            picks: of the section so far.
+            places: that its share is taken of.
         """
-        return self._by_share * np.maximum(picks + 1.0 - share * max(place + 1, self.places), 0.0)
+        known = self.shares is not None and 0 <= section < len(self.shares)
+        share = float(self.shares[section]) if known else 0.0  # type: ignore[index]
+        return self.section_spread * picks + self.by_share * max(picks + 1.0 - share * places, 0.0)
 
 
 def one_version_each(candidates: Candidates, catalog: Catalog) -> Candidates:
     """Keep the best-placed article of each story and of each group of near-duplicates."""
     stories = catalog.story[candidates.rows]
     groups = catalog.duplicate[candidates.rows]
-    if np.all(stories == UNKNOWN) and np.all(groups == UNKNOWN):
-        return candidates
+    in_story, in_group = stories != UNKNOWN, groups != UNKNOWN
+    if not in_story.any():
+        return candidates if not in_group.any() else candidates.take(_first_of_each(groups))
+    if not in_group.any():
+        return candidates.take(_first_of_each(stories))
     keep = np.ones(len(candidates), dtype=bool)
     taken: set[tuple[str, int]] = set()
     # in order: what stands behind a version that is itself left out may stay
-    for at in np.flatnonzero((stories != UNKNOWN) | (groups != UNKNOWN)).tolist():
+    for at in np.flatnonzero(in_story | in_group).tolist():
         pairs = (("story", int(stories[at])), ("duplicate", int(groups[at])))
         own = {pair for pair in pairs if pair[1] != UNKNOWN}
         keep[at] = taken.isdisjoint(own)
         if keep[at]:
             taken |= own
     return candidates.take(keep)
+
+
+def _first_of_each(codes: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """(n,) which are the first with their code, or have none."""
+    keep = np.asarray(codes == UNKNOWN)
+    coded = np.flatnonzero(~keep)
+    keep[coded[np.unique(codes[coded], return_index=True)[1]]] = True
+    return keep
 
 
 def without_versions_of(rows: Sequence[int], candidates: Candidates, catalog: Catalog) -> Candidates:
@@ -105,8 +117,9 @@ def rerank(
     inside = _pool(candidates, catalog, limit, variety)
     pool = candidates.take(inside)
     chosen, penalties = _greedy(pool, catalog, index, min(limit, len(pool)), variety)
-    rest = np.setdiff1d(np.arange(len(candidates)), inside[chosen])
-    order = np.concatenate((inside[chosen], rest))
+    left = np.ones(len(candidates), dtype=bool)
+    left[inside[chosen]] = False
+    order = np.concatenate((inside[chosen], np.flatnonzero(left)))
     full = np.zeros(len(candidates))
     full[inside] = -penalties
     return candidates.plus_part("variety", full).take(order)
@@ -129,27 +142,60 @@ def _greedy(
     pool: Candidates, catalog: Catalog, index: ExactIndex, limit: int, variety: Variety
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     n = len(pool)
-    likeness = np.zeros((n, n))
+    likeness = None
     if variety.diversity:
         # fmax: what cannot be compared is no repetition
         likeness = np.fmax(index.similarities(pool.rows, pool.rows), 0.0).astype(np.float64)
         likeness *= variety.diversity
-    sections = catalog.section[pool.rows]
-    same = (sections[:, None] == sections) & (sections != UNKNOWN)
-    share = np.zeros(n)
-    if variety.shares is not None:
-        known = (sections >= 0) & (sections < len(variety.shares))
-        share[known] = variety.shares[sections[known]]
-    nearest, picks = np.zeros(n), np.zeros(n)
-    open_scores = pool.scores.copy()
-    chosen = np.empty(limit, dtype=np.intp)
-    penalties = np.zeros(n)
+    crowding = _Crowding(catalog.section[pool.rows], variety)
+    nearest, open_scores = np.zeros(n), pool.scores.copy()
+    chosen, penalties = np.empty(limit, dtype=np.intp), np.zeros(n)
     for place in range(limit):
-        crowd = variety.section_spread * picks + variety.ahead(picks, share, place)
-        pick = int(np.argmax(open_scores - nearest - crowd))
+        crowd = crowding.at(place)
+        pick = int((open_scores - nearest - crowd).argmax())
         chosen[place] = pick
         penalties[pick] = nearest[pick] + crowd[pick]
         open_scores[pick] = -np.inf
-        np.maximum(nearest, likeness[pick], out=nearest)
-        picks += same[pick]
+        if likeness is not None:
+            np.maximum(nearest, likeness[pick], out=nearest)
+        crowding.picked(pick)
     return chosen, penalties
+
+
+class _Crowding:
+    """What it costs to repeat sections.
+
+    Args:
+        sections: (n,) of the candidates.
+        variety: the penalties.
+    """
+
+    def __init__(self, sections: NDArray[np.int32], variety: Variety) -> None:
+        self._sections, self._variety = sections.tolist(), variety
+        self._costs = variety.section_spread != 0 or variety.by_share != 0
+        self._members: dict[int, NDArray[np.intp]] = {}
+        self._picks: dict[int, int] = {}
+        self._crowd, self._places = np.zeros(len(sections)), variety.places
+        if self._costs:
+            for section in set(self._sections):
+                self._members[section] = np.flatnonzero(sections == section)
+                self._settle(section)
+
+    def _settle(self, section: int) -> None:
+        cost = self._variety.crowd(section, self._picks.get(section, 0), self._places)
+        self._crowd[self._members[section]] = cost
+
+    def at(self, place: int) -> NDArray[np.float64]:
+        """(n,) penalties when ``place`` articles have been picked."""
+        if self._costs and place >= self._places:
+            self._places = place + 1
+            for section in self._members:
+                self._settle(section)
+        return self._crowd
+
+    def picked(self, pick: int) -> None:
+        """Count a pick."""
+        section = self._sections[pick]
+        if self._costs and section != UNKNOWN:
+            self._picks[section] = self._picks.get(section, 0) + 1
+            self._settle(section)

@@ -6,11 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.candidates import Candidates, Rows
+from recsys.covisitation import Sums
 from recsys.profile import Reader
 from recsys.rules import Eligibility
 from recsys.state import State
+from recsys.unique_rows import UniqueRows
 
 _NONE = np.zeros(0, np.int32)
+_OPENINGS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +24,13 @@ class Need:
         surface: the kind of list.
         count: candidates that must at least be there while the catalogue has them.
         half_life_hours: decay by which popular candidates are found.
+        covisited: whether what is read together shall bring candidates too.
     """
 
     surface: str
     count: int
     half_life_hours: float
+    covisited: bool = True
 
 
 def popular_rows(state: State, eligibility: Eligibility, half_life_hours: float, n: int) -> Rows:
@@ -51,23 +56,32 @@ def similar_rows(state: State, eligibility: Eligibility, context: int, n: int) -
 
 
 def history_rows(state: State, eligibility: Eligibility, reader: Reader, n: int, per_read: int) -> Rows:
-    """Neighbours of what the reader opened lately, at most ``per_read`` of each opening."""
-    near = [state.neighbours.of(row)[0][:per_read] for row in reader.rows[:n].tolist()]
-    if not near:
-        return _NONE
-    rows = np.unique(np.concatenate(near))
-    return rows[eligibility.mask(state.catalog, rows)]
+    """Neighbours of what the reader opened lately.
+
+    Args:
+        state: what is known.
+        eligibility: who may stand in the list.
+        reader: with openings; the ten latest count.
+        n: how many, the ones nearest to any of these openings.
+        per_read: at most so many of each opening.
+    """
+    near, past = state.neighbours, reader.rows[:_OPENINGS]
+    past = past[past < len(near.rows)]
+    rows, cosines = near.rows[past, :per_read].ravel(), near.cosines[past, :per_read].ravel()
+    allowed = np.flatnonzero((rows >= 0) & eligibility.mask(state.catalog, rows))
+    rows, cosines = rows[allowed], cosines[allowed]
+    last, which = UniqueRows().of(rows)
+    nearest = np.full(len(last), -np.inf, dtype=np.float32)
+    np.maximum.at(nearest, which, cosines)
+    rows = rows[last]
+    return rows[np.argpartition(-nearest, n)[:n]] if len(rows) > n else rows
 
 
 def covisited_rows(state: State, eligibility: Eligibility, past: Rows, n: int) -> Rows:
     """The ``n`` eligible articles most read with what was opened, most recent first."""
-    learned = state.learned.covisitation
-    if len(past) == 0 or len(learned.rows_) == 0:
-        return _NONE
-    scores = learned.reached(past, len(state.catalog))
-    rows = np.flatnonzero(scores).astype(np.int32)
-    rows = rows[np.argsort(-scores[rows], kind="stable")]
-    return np.asarray(rows[eligibility.mask(state.catalog, rows)][:n], dtype=np.int32)
+    reached = state.learned.covisitation.reached(past)
+    allowed = eligibility.mask(state.catalog, reached.rows)
+    return Sums(reached.rows[allowed], reached.values[allowed]).best(n).rows
 
 
 def generate(
@@ -86,13 +100,15 @@ def generate(
     groups.append(("popular", popular_rows(state, eligibility, need.half_life_hours, count)))
     if need.surface == "related" and context is not None:
         groups.append(("similar", similar_rows(state, eligibility, context, max(config.similar, need.count))))
-        own = np.array([context], np.int32)
-        groups.append(("covisited", covisited_rows(state, eligibility, own, config.covisited)))
+        if need.covisited:
+            own = np.array([context], np.int32)
+            groups.append(("covisited", covisited_rows(state, eligibility, own, config.covisited)))
     if need.surface == "must_reads":
         wanted = max(need.count, config.priority)
         groups.append(("priority", eligibility.first(catalog, catalog.by_priority(), wanted)))
     if need.surface == "for_you" and reader is not None:
-        rows = history_rows(state, eligibility, reader, 10, config.per_history)
+        rows = history_rows(state, eligibility, reader, config.history, config.per_history)
         groups.append(("history", rows))
-        groups.append(("covisited", covisited_rows(state, eligibility, reader.rows, config.covisited)))
+        if need.covisited:
+            groups.append(("covisited", covisited_rows(state, eligibility, reader.rows, config.covisited)))
     return Candidates.union(groups)

@@ -12,13 +12,13 @@ from recsys.config import SensitivityRule
 from recsys.counters import HOUR
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Eligibility:
-    """The filters of one request.
+    """The filters of one request; what they leave is worked out when it is first asked for.
 
     Attributes:
         now: unix seconds; later publications are under embargo, earlier expiries are over.
-        excluded: sorted rows that must not stand in the list (context article, ``exclude``, hidden).
+        excluded: rows that must not stand in the list (context article, ``exclude``, hidden).
         duplicate: near-duplicate group of the context article, -1 none.
         sections: allowed section codes, None for all.
         max_age_hours: an age limit that was asked for, None for none.
@@ -36,6 +36,7 @@ class Eligibility:
     site: int | None = None
     blocked_sections: tuple[int, ...] = ()
     blocked_types: tuple[int, ...] = ()
+    _allowed: NDArray[np.bool_] | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def narrows(self) -> bool:
@@ -44,25 +45,26 @@ class Eligibility:
 
     def mask(self, catalog: Catalog, rows: Rows) -> NDArray[np.bool_]:
         """(n,) which of ``rows`` may be shown."""
-        published = catalog.published[rows]
-        mask = catalog.servable[rows] & ~(published > self.now) & (catalog.expires[rows] > self.now)
-        if len(self.excluded):
-            mask &= ~np.isin(rows, self.excluded)
-        if self.duplicate != UNKNOWN:
-            mask &= catalog.duplicate[rows] != self.duplicate
-        if self.sections is not None:
-            mask &= np.isin(catalog.section[rows], self.sections)
-        if self.max_age_hours is not None:
-            mask &= published >= self.now - self.max_age_hours * HOUR
-        for column, wanted in ((catalog.language, self.language), (catalog.site, self.site)):
-            if wanted is not None and (wanted != UNKNOWN or column is catalog.site):
-                values = column[rows]
-                mask &= (values == wanted) | (values == UNKNOWN)
-        if self.blocked_sections:
-            mask &= ~np.isin(catalog.section[rows], self.blocked_sections)
-        if self.blocked_types:
-            mask &= ~np.isin(catalog.content_type[rows], self.blocked_types)
-        return mask
+        return np.asarray(self.allowed(catalog)[rows])
+
+    def allowed(self, catalog: Catalog) -> NDArray[np.bool_]:
+        """(size,) which articles of the whole catalogue may be shown; worked out once."""
+        if self._allowed is None:
+            allowed = catalog.open_at(self.now, self.language, self.site).copy()
+            allowed[self.excluded] = False
+            size = len(allowed)
+            if self.duplicate != UNKNOWN:
+                allowed &= catalog.duplicate[:size] != self.duplicate
+            if self.sections is not None:
+                allowed &= _among(catalog.section[:size], self.sections)
+            if self.max_age_hours is not None:
+                allowed &= catalog.published[:size] >= self.now - self.max_age_hours * HOUR
+            if self.blocked_sections:
+                allowed &= ~_among(catalog.section[:size], self.blocked_sections)
+            if self.blocked_types:
+                allowed &= ~_among(catalog.content_type[:size], self.blocked_types)
+            self._allowed = allowed
+        return np.asarray(self._allowed)
 
     def reason(self, catalog: Catalog, row: int) -> str | None:
         """Name of the filter that removes ``row``, or None if it may be shown."""
@@ -87,15 +89,24 @@ class Eligibility:
 
     def first(self, catalog: Catalog, order: Rows, n: int) -> Rows:
         """The first ``n`` eligible rows of ``order``; reads no further than needed."""
+        allowed = self.allowed(catalog)
         found: list[Rows] = []
         start, step, missing = 0, 2 * n + 16, n
         while missing > 0 and start < len(order):
             chunk = order[start : start + step]
-            kept = chunk[self.mask(catalog, chunk)][:missing]
+            kept = chunk[allowed[chunk]][:missing]
             found.append(kept)
             missing -= len(kept)
             start, step = start + step, step * 4
         return np.concatenate(found) if found else np.zeros(0, np.int32)
+
+
+def _among(codes: NDArray[np.int32], wanted: Sequence[int]) -> NDArray[np.bool_]:
+    """(n,) which codes are among a few."""
+    found = np.zeros(len(codes), dtype=bool)
+    for code in wanted:
+        found |= codes == code
+    return found
 
 
 def keep_away(

@@ -18,12 +18,14 @@ LAYERS = (
     {"candidates", "logged", "config", "store", "bundle"},
     {
         "counters",
+        "unique_rows",
         "distinct",
         "grouping",
         "prefixes",
         "replay",
         "embedder",
         "index",
+        "openness",
         "orders",
         "places",
         "lexical_index",
@@ -39,8 +41,9 @@ LAYERS = (
         "recipes",
     },
     {"rules", "rules_editor", "learned", "state", "arrivals"},
-    {"counted_features", "in_list", "features", "snapshot"},
+    {"counted_features", "in_list", "recency", "features", "snapshot"},
     {"retrieval", "blending", "reasons", "reranking", "page"},
+    {"slate"},
     {"pipeline"},
 )
 FORBIDDEN_IN_RECSYS = {

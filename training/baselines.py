@@ -94,7 +94,7 @@ def item_knn(asked: Asked) -> Scores:
     learned = asked.state.learned.covisitation
     if len(asked.past) == 0 or len(learned.rows_) == 0:
         return asked.nothing()
-    return learned.scores(asked.past, len(asked.state.catalog))[asked.rows]
+    return learned.scores_of(asked.past, asked.rows)
 
 
 class Tfidf:

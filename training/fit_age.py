@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from recsys.config import AgeCurveConfig
-from recsys.features import age_appeal
+from recsys.recency import age_appeal
 
 Floats = NDArray[np.float64]
 KNOTS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 24.0, 48.0, 96.0, 168.0, 336.0, 720.0, 1440.0, 4320.0, 8760.0)

@@ -97,5 +97,6 @@ class CandidatesConfig(Section):
     latest: Annotated[int, Field(ge=1, le=5000)] = 60
     priority: Annotated[int, Field(ge=1, le=5000)] = 60
     per_history: Annotated[int, Field(ge=1, le=1000)] = 25
+    history: Annotated[int, Field(ge=1, le=5000)] = 120
     covisited: Annotated[int, Field(ge=1, le=1000)] = 100
     rerank_pool: Annotated[int, Field(ge=10, le=1000)] = 50

@@ -9,8 +9,8 @@ from recsys.age import AgeCurves, SectionAge
 from recsys.config import Config, load_config
 from recsys.errors import BundleError
 from recsys.examination import Examination
-from recsys.features import freshness
 from recsys.learned import Learned
+from recsys.recency import freshness
 from recsys.state import State
 from tests.builders import NOW, article, world
 

@@ -36,7 +36,7 @@ def test_take_moves_every_array_alike() -> None:
 def test_ties_break_by_recency_then_by_id_and_unknown_ages_come_last() -> None:
     tied = made().with_parts(np.zeros((4, 1)), ("a",))
     published = np.array([10.0, np.nan, 20.0, 10.0])
-    ordered = tied.ordered(published, np.array([3, 2, 1, 0]))
+    ordered = tied.ordered(published, lambda rows: -rows)
     assert ordered.rows.tolist() == [5, 7, 1, 3]
 
 

@@ -10,6 +10,7 @@ from recsys.covisitation import Covisitation, Trails
 from tests.builders import HOUR, NOW, article, event, world
 
 DAY = 24.0 * HOUR
+ALL = np.arange(3)
 
 
 def trails(pasts: list[list[int]], config: CovisitationConfig, step: float = DAY) -> Trails:
@@ -42,16 +43,16 @@ def test_a_pair_weighs_half_after_a_half_life() -> None:
     model = Covisitation(CovisitationConfig(shrinkage=0.0, half_life_days=30.0))
     past = np.array([0], np.int32)
     model.opened(past, 1, 0.0)
-    assert model.scores(past, 3)[1] == pytest.approx(1.0)
+    assert model.scores_of(past, ALL)[1] == pytest.approx(1.0)
     model.opened(past, 2, 30 * DAY)
-    assert model.scores(past, 3)[1:] == pytest.approx([0.5, 1.0])
+    assert model.scores_of(past, ALL)[1:] == pytest.approx([0.5, 1.0])
 
 
 def test_ten_years_of_openings_stay_finite_and_ranked() -> None:
     model = Covisitation(CovisitationConfig(half_life_days=1.0))
     for day in range(3650):
         model.opened(np.array([0], np.int32), 1 + day % 3, day * DAY)
-    scores = model.scores(np.array([0], np.int32), 4)
+    scores = model.scores_of(np.array([0], np.int32), np.arange(4))
     assert np.isfinite(scores).all()
     # the last day opened article 1 + 3649 % 3 = 2
     assert scores.argmax() == 2
@@ -61,11 +62,11 @@ def test_a_second_step_reaches_what_no_reader_opened_together() -> None:
     config = CovisitationConfig()
     model = Covisitation(config).fit(trails([[0, 1], [1, 2]], config), 3)
     past = np.array([0], np.int32)
-    assert model.scores(past, 3)[2] == 0.0
-    assert model.reached(past, 3)[2] > 0.0
-    assert model.reached(past, 3)[1] > model.reached(past, 3)[2]
+    assert model.scores_of(past, ALL)[2] == 0.0
+    assert model.reached_with(past, ALL)[2] > 0.0
+    assert model.reached_with(past, ALL)[1] > model.reached_with(past, ALL)[2]
     straight = Covisitation(CovisitationConfig(walk=0.0)).fit(trails([[0, 1], [1, 2]], config), 3)
-    assert straight.reached(past, 3)[2] == 0.0
+    assert straight.reached_with(past, ALL)[2] == 0.0
 
 
 def test_full_places_keep_the_pairs_that_are_read_most() -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from recsys.config import build_config
 from recsys.errors import BundleError
-from recsys.features import newness
 from recsys.pipeline import Funnel, Query
+from recsys.recency import newness
 from recsys.recipes import Recipe
 from recsys.state import State
 from tests.builders import NOW, article, event, row, unit, world
