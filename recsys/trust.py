@@ -103,6 +103,12 @@ def verify(key: bytes, text: str, readers: Sequence[str], article_id: str) -> At
     return Attribution(kind == REQUEST, minute, found & mask == mask, int.from_bytes(mac, "little"))
 
 
+def nonce_of(text: str) -> bytes | None:
+    """The nonce in a ``request_id``, from which a list's random choices follow; not checked."""
+    raw = _decoded(text)
+    return None if raw is None or raw[0] >> 4 == LIST else raw[5:_HEAD_BYTES]
+
+
 def false_positives(count: int) -> float:
     """Chance that an article which a list of ``count`` did not hold is taken for one of it."""
     size, hashes = _shape(count)

@@ -68,6 +68,7 @@ def serve(settings: Settings, workers: int = 1) -> None:
         settings,
         public_key=settings.public_key or os.environ.get("RECSYS_PUBLIC_KEY") or None,
         secret_key=settings.secret_key or os.environ.get("RECSYS_SECRET_KEY") or None,
+        workers=workers,
     )
     settings, key_file = with_keys(settings)
     if key_file is not None:
@@ -81,7 +82,9 @@ def serve(settings: Settings, workers: int = 1) -> None:
 
 
 def _listening(settings: Settings) -> dict[str, Any]:
-    return {"host": settings.host, "port": settings.port, "access_log": False, "log_level": "warning"}
+    # X-Forwarded-For is believed by serving.addresses alone, from the proxies that the configuration names
+    quiet = {"access_log": False, "log_level": "warning", "proxy_headers": False}
+    return {"host": settings.host, "port": settings.port, **quiet}
 
 
 def _to_json(settings: Settings) -> str:

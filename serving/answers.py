@@ -1,7 +1,6 @@
 """Answers as bytes: each article's card is encoded once, when it changes."""
 
 import hashlib
-import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -14,6 +13,7 @@ from fastapi.responses import Response
 from recsys.pipeline import Item, Slate
 from recsys.schemas import Exposure, ExposureItem
 from serving.served import Served
+from serving.trust import Signer
 
 PUBLIC = "public, max-age=15, stale-while-revalidate=60"
 PRIVATE = "private, no-store"
@@ -46,6 +46,7 @@ def answer(
     request: Request,
     served: Served,
     slates: Mapping[str, Slate],
+    signer: Signer,
     *,
     request_id: str | None,
     explain: bool,
@@ -58,6 +59,7 @@ def answer(
         request: for ``If-None-Match``.
         served: the bundle and state that made the lists.
         slates: by surface.
+        signer: makes the ids of public lists.
         request_id: fresh, of lists that depend on the reader; None for public ones.
         explain: add the parts of each score.
         page: answer with ``lists`` rather than one list.
@@ -72,29 +74,30 @@ def answer(
     if request_id is not None:
         content = orjson.dumps({"request_id": request_id, **body}, option=orjson.OPT_SERIALIZE_NUMPY)
         return Response(content, media_type="application/json", headers={"Cache-Control": PRIVATE})
-    return _public(request, served, slates, body, context_id, explain)
+    return _public(request, served, slates, signer, body, context_id, explain)
 
 
-def new_request_id() -> str:
-    """A fresh id that nobody can guess."""
-    return secrets.token_hex(12)
+def listed_ids(served: Served, slates: Mapping[str, Slate]) -> list[str]:
+    """Ids of the articles of all lists."""
+    return [served.state.catalog.ids[item.row] for slate in slates.values() for item in slate.items]
 
 
 def _public(
     request: Request,
     served: Served,
     slates: Mapping[str, Slate],
+    signer: Signer,
     body: dict[str, Any],
     context_id: str | None,
     explain: bool,
 ) -> Response:
     catalog = served.state.catalog
     rows = [item.row for slate in slates.values() for item in slate.items]
-    names = [catalog.ids[row] for row in rows]
+    names = listed_ids(served, slates)
     shape = f"{served.version}\0{context_id}\0" + "\0".join(
         f"{name}:{','.join(catalog.ids[i.row] for i in slate.items)}" for name, slate in slates.items()
     )
-    list_id = hashlib.blake2b(shape.encode(), digest_size=12).hexdigest()
+    list_id = signer.list_id(hashlib.blake2b(shape.encode(), digest_size=12).digest(), names)
     content = orjson.dumps({"list_id": list_id, **body}, option=orjson.OPT_SERIALIZE_NUMPY)
     tag = _tag(list_id, explain, [catalog.cards[row] or b"" for row in rows])
     keyed = dict.fromkeys([*([context_id] if context_id else []), *names])

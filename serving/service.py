@@ -16,6 +16,7 @@ from serving.live import Live
 from serving.served import Served
 from serving.settings import Settings
 from serving.telemetry import Telemetry
+from serving.trust import Trust
 from serving.vectors import Vectors
 
 log = logging.getLogger("recsys.serving")
@@ -32,6 +33,7 @@ class Service:
     """
 
     committer: GroupCommitter
+    trust: Trust
 
     def __init__(self, settings: Settings) -> None:
         self.settings, self.keys = settings, settings.auth
@@ -58,6 +60,14 @@ class Service:
             BundleError, StoreError: with the reason; the process should end.
         """
         self.live.load()
+        config = self.settings.config or self.served.state.config
+        self.trust = Trust(
+            config.trust,
+            self.served.state.config.popularity.distinct_window_hours,
+            self.keys,
+            self.telemetry,
+            self.settings.workers,
+        )
 
     async def start(self) -> None:
         """Take requests: commit events, follow the store, log exposures."""

@@ -27,6 +27,7 @@ class Settings:
         host, port: where it listens.
         public_key, secret_key: from the environment or the configuration.
         demo: whether the demo site is served at ``/``.
+        workers: processes that share the calls.
     """
 
     models: Path
@@ -38,6 +39,7 @@ class Settings:
     public_key: str | None = None
     secret_key: str | None = None
     demo: bool = False
+    workers: int = 1
 
     @property
     def auth(self) -> "Keys":
@@ -49,6 +51,7 @@ class Settings:
             auth.reads if auth else "open",
             auth.users if auth else "token",
             auth.cors_origins if auth else (),
+            auth.trusted_proxies if auth else (),
         )
 
 
@@ -61,6 +64,7 @@ class Keys:
     reads: str
     users: str
     cors_origins: tuple[str, ...]
+    proxies: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
 
 
 def is_loopback(host: str) -> bool:

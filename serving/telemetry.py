@@ -33,6 +33,15 @@ class Telemetry:
             "recsys_fallbacks", "Lists made by a fallback", ("surface", "reason"), registry=self.registry
         )
         self.events = Counter("recsys_events", "Events by outcome", ("outcome",), registry=self.registry)
+        self.event_trust = Counter(
+            "recsys_event_trust", "Events by how far they are believed", ("outcome",), registry=self.registry
+        )
+        self.bursts = Counter(
+            "recsys_event_bursts", "Articles opened far more than known lists tell", registry=self.registry
+        )
+        self.bursts_present = Gauge(
+            "recsys_event_bursts_present", "The same, in the present window", registry=self.registry
+        )
         self.lost_exposures = Counter("recsys_exposures_lost", "Exposures not logged", registry=self.registry)
         self.lost_features = Counter(
             "recsys_feature_lists_lost", "Lists whose features were not logged", registry=self.registry

@@ -14,6 +14,7 @@ from recsys.config.learning import (
 from recsys.config.loading import build_config, load_config
 from recsys.config.section import Section
 from recsys.config.selection import GateConfig, TuneConfig
+from recsys.config.serving import TrustConfig
 from recsys.config.signals import (
     AgeCurveConfig,
     CovisitationConfig,
@@ -48,6 +49,7 @@ __all__ = [
     "SurfacesConfig",
     "TopicsConfig",
     "TrainConfig",
+    "TrustConfig",
     "TuneConfig",
     "Weights",
     "build_config",

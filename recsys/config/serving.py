@@ -4,7 +4,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from recsys.config.section import Section, Share
+from recsys.config.section import Positive, Section, Share
+
+Count = Annotated[int, Field(ge=0)]
 
 
 class ServingConfig(Section):
@@ -12,3 +14,18 @@ class ServingConfig(Section):
 
     log_features_share: Share = 0.01
     feature_log_mb: Annotated[int, Field(ge=1)] = 500
+
+
+class TrustConfig(Section):
+    """What events count that nobody vouches for (docs/trust.md)."""
+
+    attribution_hours: Positive = 24.0
+    full_per_article: Positive = 5.0
+    unattributed_per_article: Count = 10
+    listed_per_article: Count = 30
+    per_address_hour: Count = 1_000
+    impressions_factor: Annotated[float, Field(ge=1, le=1000)] = 10.0
+    engagements_per_reader: Annotated[int, Field(ge=1)] = 3
+    burst_minutes: Positive = 5.0
+    burst_openings: Annotated[int, Field(ge=1)] = 200
+    burst_ratio: Annotated[float, Field(ge=1)] = 10.0

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import model_validator
+from pydantic import IPvAnyNetwork, model_validator
 
 from recsys.config.section import Section
 
@@ -39,3 +39,4 @@ class AuthConfig(Section):
     reads: Literal["open", "key"] = "open"
     users: Literal["token", "open"] = "token"
     cors_origins: tuple[str, ...] = ()
+    trusted_proxies: tuple[IPvAnyNetwork, ...] = ()

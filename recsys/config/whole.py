@@ -17,7 +17,7 @@ from recsys.config.learning import (
 )
 from recsys.config.section import Section
 from recsys.config.selection import GateConfig, TuneConfig
-from recsys.config.serving import ServingConfig
+from recsys.config.serving import ServingConfig, TrustConfig
 from recsys.config.signals import (
     AgeCurveConfig,
     CovisitationConfig,
@@ -51,6 +51,7 @@ class Config(Section):
     site: SiteConfig = SiteConfig()
     auth: AuthConfig = AuthConfig()
     serving: ServingConfig = ServingConfig()
+    trust: TrustConfig = TrustConfig()
     train: TrainConfig = TrainConfig()
     gate: GateConfig = GateConfig()
     tune: TuneConfig = TuneConfig()

@@ -30,15 +30,16 @@ async def post_events(request: Request) -> Response:
         )
     guard.require_public(request, service.keys)
     rows = await read_json_rows(request, MAX_EVENTS, MAX_BYTES, _TYPES)
-    latest = service.clock.latest_allowed(_TOLERANCE_SECONDS)
+    now, latest = service.clock.now(), service.clock.latest_allowed(_TOLERANCE_SECONDS)
+    caller = service.trust.caller(request, now)
     accepted, rejected = [], []
     for index, row in enumerate(rows):
-        checked = _check(row, latest)
+        checked = _check(row, latest, caller.trusted)
         if isinstance(checked, Event):
             accepted.append(checked)
         else:
             rejected.append({"index": index, **checked})
-    numbers = await service.committer.submit(accepted)
+    numbers = await service.committer.submit(service.trust.judge(accepted, caller, now))
     fresh = sum(number is not None for number in numbers)
     for outcome, count in (
         ("accepted", fresh),
@@ -77,9 +78,14 @@ async def read_json_rows(request: Request, most: int, max_bytes: int, types: tup
     return rows
 
 
-def _check(row: Any, latest: float) -> Event | dict[str, str]:
+def _check(row: Any, latest: float, trusted: bool) -> Event | dict[str, str]:
     if not isinstance(row, dict):
         return {"field": "event", "error": "an event is a JSON object"}
+    if row.get("trust") is not None and not trusted:
+        return {
+            "field": "trust",
+            "error": "only a call with the secret key says what an event counts; leave it out",
+        }
     try:
         event = Event.model_validate(row)
     except ValidationError as error:

@@ -12,6 +12,7 @@ from recsys.schemas import Id
 from serving import answers, guard, wire
 from serving.problems import Problem
 from serving.service import Service
+from serving.trust import new_nonce
 from serving.wire import PageBody, PageParams, PopularParams, ReadParams, UrlParams
 
 router = APIRouter(prefix="/v1", tags=["lists"])
@@ -48,9 +49,9 @@ def _serve(
     query = wire.query_of(service, served, params, context, reader)
     query = wire.with_rules(service, served, query, surfaces)
     personal = who is not None or bool(history)
-    request_id = answers.new_request_id() if personal else None
+    nonce = new_nonce() if personal else None
     # a history that the browser keeps is not logged, so what follows from it is not either
-    if request_id is not None and not history and service.features.wants(request_id, served):
+    if nonce is not None and not history and service.features.wants(nonce.hex(), served):
         query = replace(query, witness=[])
     slates, lost = (
         served.funnel.page(surfaces, query) if page else (_single(served.funnel, surfaces[0], query), 0.0)
@@ -59,10 +60,14 @@ def _serve(
         service.telemetry.utility_lost.observe(lost)
     _note_fallbacks(service, slates)
     context_id = served.state.catalog.ids[context[0]] if context[0] is not None else article_id
+    signer = service.trust.signer
+    listed = answers.listed_ids(served, slates) if nonce is not None else []
+    request_id = signer.request_id(query.now, who, listed, nonce) if nonce is not None else None
     response = answers.answer(
         request,
         served,
         slates,
+        signer,
         request_id=request_id,
         explain=params.explain,
         page=page,

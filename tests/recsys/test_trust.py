@@ -52,12 +52,15 @@ def test_a_public_list_is_the_same_for_everyone_and_for_ever() -> None:
     made = trust.sign_list(KEY, digest, ["a", "b"])
     assert made == trust.sign_list(KEY, digest, ["a", "b"])
     assert made != trust.sign_list(KEY, digest[::-1], ["a", "b"])
+    assert trust.nonce_of(made) is None
     said = trust.verify(KEY, made, ("s:anyone",), "b")
     assert said == trust.Attribution(False, None, True, said.serial if said else 0)
 
 
 def test_a_list_of_a_reader_without_name_is_nobodys_and_has_a_time() -> None:
-    said = trust.verify(KEY, trust.sign_request(KEY, NOW, None, ["a"], NONCE), ("s:1",), "a")
+    made = trust.sign_request(KEY, NOW, None, ["a"], NONCE)
+    said = trust.verify(KEY, made, ("s:1",), "a")
+    assert trust.nonce_of(made) == NONCE
     assert said is not None
     assert (said.reader, said.minute is None) == (False, False)
 
