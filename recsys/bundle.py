@@ -22,6 +22,7 @@ from recsys.errors import BundleError
 
 FORMAT_VERSION = 3
 MANIFEST = "manifest.json"
+VECTORS_OF = "vectors.json"
 _CHUNK = 1 << 20
 
 
@@ -169,12 +170,26 @@ def open_bundle(path: Path) -> Bundle:
     """Open a bundle after checking the digest of every file.
 
     Raises:
-        BundleError: a missing file, a wrong size or digest, an unknown format.
+        BundleError: a missing file, a wrong size or digest, an unknown format, or vectors of another
+            embedding model than the manifest names.
     """
     bundle = Bundle(path, read_manifest(path))
     for name in bundle.manifest["files"]:
         bundle.verify(name)
+    if VECTORS_OF in bundle.manifest["files"]:
+        _require_model(bundle)
     return bundle
+
+
+def _require_model(bundle: Bundle) -> None:
+    made = json.loads((bundle.path / VECTORS_OF).read_text(encoding="utf-8"))
+    named = bundle.manifest["embedder"]
+    if {key: named.get(key) for key in made} != made:
+        raise BundleError(
+            f"bundle {bundle.path.name}: its vectors were made with the embedding model {made['model_id']!r} "
+            f"({made['dimensions']} numbers), its {MANIFEST} names {named.get('model_id')!r} "
+            f"({named.get('dimensions')}); vectors of two models cannot be compared; train again"
+        )
 
 
 class Registry:
@@ -251,8 +266,8 @@ class Registry:
             self._point("previous", before)
         self._point("current", version)
 
-    def rollback(self) -> str:
-        """Return to the version that was in service before; gives its name.
+    def previous(self) -> str:
+        """The version that was in service before.
 
         Raises:
             BundleError: there is no earlier one.
@@ -260,13 +275,36 @@ class Registry:
         previous = self.folder / "previous"
         if not previous.is_symlink():
             raise BundleError(f"{self.folder} has no earlier bundle to roll back to")
-        version = Path(os.readlink(previous)).name
+        return Path(os.readlink(previous)).name
+
+    def rollback(self) -> str:
+        """Return to the version that was in service before; gives its name.
+
+        Raises:
+            BundleError: there is no earlier one.
+        """
+        version = self.previous()
         self.promote(version)
         return version
 
+    def withdraw(self, version: str, standing: str) -> None:
+        """Point back to ``standing`` if ``version`` is pointed to: a service could not use it."""
+        if self.current() != version:
+            return
+        self._point("current", standing)
+        previous = self.folder / "previous"
+        if previous.is_symlink() and Path(os.readlink(previous)).name == standing:
+            previous.unlink(missing_ok=True)
+
     def _point(self, name: str, version: str) -> None:
         aside = self.folder / f".{name}.{os.getpid()}"
-        aside.unlink(missing_ok=True)
-        aside.symlink_to(version)
-        aside.replace(self.folder / name)
-        _fsync(self.folder)
+        try:
+            aside.unlink(missing_ok=True)
+            aside.symlink_to(version)
+            aside.replace(self.folder / name)
+            _fsync(self.folder)
+        except OSError as error:
+            raise BundleError(
+                f"cannot point {self.folder / name} to {version}: {error.strerror or error}; free space or "
+                "give this process the right to write there, then promote again"
+            ) from error

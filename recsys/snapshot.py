@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from recsys.bundle import Bundle, write_bundle
+from recsys.bundle import VECTORS_OF, Bundle, write_bundle
 from recsys.catalog import Catalog
 from recsys.config import Config, build_config
 from recsys.errors import BundleError
@@ -65,6 +65,9 @@ def write_state(
     def write_files(folder: Path) -> None:
         pq.write_table(pa.table(columns), folder / CATALOG, compression="zstd")
         _write_articles(folder, articles)
+        if model_id := manifest.get("embedder", {}).get("model_id"):
+            made = {"model_id": model_id, "dimensions": state.index.dimensions}
+            (folder / VECTORS_OF).write_text(json.dumps(made), encoding="utf-8")
         state.learned.write_files(folder)
         state.index.lexical.write_files(folder)
 

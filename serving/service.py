@@ -41,8 +41,8 @@ class Service:
         self.registry = Registry(settings.models)
         self.store: Store = open_store(settings.store)
         vectors = Vectors(settings.models / "embedders", self.store)
-        self.live = Live(self.registry, self.store, vectors, self.clock, settings.config)
-        self.desk = Desk(self.store, self.live, vectors, self.clock, self.telemetry)
+        self.live = Live(self.registry, self.store, vectors, self.clock, self.telemetry, settings.config)
+        self.desk = Desk(self.store, self.live, self.clock)
         self.exposures = ExposureLog(self.store, self.telemetry)
         self.features = FeatureLog(folder_of(settings.store), self.telemetry)
         self.ready = False

@@ -64,6 +64,16 @@ class Telemetry:
             registry=self.registry,
         )
 
+        self.embedding_failures = Counter(
+            "recsys_embedding_failures", "Attempts to embed articles that failed", registry=self.registry
+        )
+        self.articles_waiting = Gauge(
+            "recsys_articles_not_embedded", "Articles listed, not embedded yet", registry=self.registry
+        )
+        self.swaps = Counter(
+            "recsys_model_swaps", "Bundles put into service or refused", ("outcome",), registry=self.registry
+        )
+
     def render(self) -> bytes:
         """Text format of Prometheus."""
         return generate_latest(self.registry)

@@ -1,23 +1,38 @@
 """Vectors of new and changed articles: from the store's cache, or computed and kept there."""
 
 import logging
+import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recsys.embedder import OnnxEmbedder, embedding_text, text_digest
-from recsys.errors import RecsysError
+from recsys.errors import EmbedderError, RecsysError
 from recsys.schemas import Article
-from recsys.state import State
 from recsys.store import Store
+from serving.served import Served
 
 log = logging.getLogger("recsys.serving")
+_MODELS_KEPT = 2
+
+
+class Known(NamedTuple):
+    """What the store has of some articles.
+
+    Attributes:
+        vectors: (d,) by article id.
+        missing: articles that the model reads, that have text, and no vector yet.
+    """
+
+    vectors: dict[str, NDArray[np.float32]]
+    missing: list[Article]
 
 
 class Vectors:
-    """The embedder of the bundle in service, and the vectors that the store keeps.
+    """The embedders of the bundles in use, and the vectors that the store keeps. Thread-safe.
 
     Args:
         folder: of the exported embedders, one folder a model.
@@ -26,33 +41,75 @@ class Vectors:
 
     def __init__(self, folder: Path, store: Store) -> None:
         self._folder, self._store = folder, store
-        self._embedder: OnnxEmbedder | None = None
+        self._embedders: dict[str, OnnxEmbedder] = {}
+        self._lock = threading.Lock()
 
-    def use(self, model_id: str) -> None:
-        """Embed with this model from now on; without it articles are served and not embedded."""
-        if self._embedder is not None and self._embedder.model_id == model_id:
-            return
+    def embedder(self, model_id: str) -> OnnxEmbedder:
+        """The embedder of a model; loaded at first use.
+
+        Raises:
+            EmbedderError, MissingExtraError: it is not there, damaged or cannot be loaded.
+        """
+        with self._lock:
+            if model_id not in self._embedders:
+                try:
+                    found = OnnxEmbedder(self._folder / model_id)
+                except RecsysError:
+                    raise
+                except Exception as error:  # onnxruntime has errors of its own for a file it cannot run
+                    raise EmbedderError(f"the embedder {model_id} cannot be loaded: {error!r}") from error
+                while len(self._embedders) >= _MODELS_KEPT:
+                    del self._embedders[next(iter(self._embedders))]
+                self._embedders[model_id] = found
+            return self._embedders[model_id]
+
+    def prepare(self, served: Served) -> None:
+        """Load the embedder of a bundle ahead; without it articles are served and not embedded.
+
+        Raises:
+            EmbedderError: it makes vectors of another length than the bundle's.
+        """
         try:
-            self._embedder = OnnxEmbedder(self._folder / model_id)
+            found = self.embedder(served.model_id)
         except RecsysError as error:
-            self._embedder = None
             log.warning("embedder_absent", extra={"reason": str(error)})
+            return
+        wanted = served.state.index.dimensions
+        if found.dimensions != wanted:
+            raise EmbedderError(
+                f"the embedder {served.model_id} makes vectors of {found.dimensions} numbers, those of the "
+                f"bundle {served.version} have {wanted}: it was made with another embedding model"
+            )
 
-    def of(self, articles: Sequence[Article], state: State) -> dict[str, NDArray[np.float32]]:
-        """Vectors (d,) by article id, of the articles that the model reads and that have text."""
-        embedder = self._embedder
-        lexicon, body_chars = state.index.lexical.lexicon, state.config.embedding.body_chars
-        articles = [article for article in articles if lexicon.reads(article.language)]
-        if embedder is None or not articles:
-            return {}
-        written = {article.article_id: embedding_text(article, body_chars) for article in articles}
-        texts = {name: text for name, text in written.items() if text}
-        digests = {name: text_digest(text, embedder.model_id) for name, text in texts.items()}
-        known = self._store.get_vectors(list(digests.values()))
-        missing = [name for name, digest in digests.items() if digest not in known]
-        if missing:
-            computed = embedder.embed([texts[name] for name in missing])
-            fresh = {digests[name]: vector for name, vector in zip(missing, computed, strict=True)}
-            self._store.put_vectors(fresh)
-            known |= fresh
-        return {name: known[digest] for name, digest in digests.items()}
+    def known(self, articles: Sequence[Article], served: Served) -> Known:
+        """The vectors that the store has; an article without text, or of another language, needs none."""
+        digests = _digests(articles, served)
+        kept = self._store.get_vectors(list(digests.values()))
+        vectors = {name: kept[digest] for name, digest in digests.items() if digest in kept}
+        missing = [a for a in articles if a.article_id in digests and a.article_id not in vectors]
+        return Known(vectors, missing)
+
+    def compute(self, articles: Sequence[Article], served: Served) -> dict[str, NDArray[np.float32]]:
+        """Embed articles in one call and keep the vectors, by article id.
+
+        Raises:
+            EmbedderError: the embedder is not there or failed.
+            StoreError: they cannot be kept.
+        """
+        embedder = self.embedder(served.model_id)
+        body_chars = served.state.config.embedding.body_chars
+        try:
+            computed = embedder.embed([embedding_text(article, body_chars) for article in articles])
+        except Exception as error:  # a text must not stop the service, whatever onnxruntime makes of it
+            raise EmbedderError(f"cannot embed {len(articles)} articles: {error!r}") from error
+        digests = _digests(articles, served)
+        found = {article.article_id: vector for article, vector in zip(articles, computed, strict=True)}
+        self._store.put_vectors({digests[name]: vector for name, vector in found.items()})
+        return found
+
+
+def _digests(articles: Sequence[Article], served: Served) -> dict[str, str]:
+    state = served.state
+    lexicon, body_chars = state.index.lexical.lexicon, state.config.embedding.body_chars
+    texts = {a.article_id: embedding_text(a, body_chars) for a in articles if lexicon.reads(a.language)}
+    return {name: text_digest(text, served.model_id) for name, text in texts.items() if text}

@@ -45,6 +45,7 @@ LAYERS = (
     {"retrieval", "blending", "reasons", "reranking", "page"},
     {"slate"},
     {"pipeline"},
+    {"asked"},
 )
 FORBIDDEN_IN_RECSYS = {
     *("fastapi", "starlette", "uvicorn", "httpx", "requests", "urllib", "socket", "typer", "click", "rich"),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from recsys.errors import StoreError
 from recsys.schemas import Article, Event, Exposure
-from recsys.store.contents import Contents, Snapshot
+from recsys.store.contents import Contents, Snapshot, StoredArticle
 
 
 class ConflictError(StoreError):
@@ -66,6 +66,9 @@ class Store(Protocol):
 
     def articles_after(self, seq: int, limit: int = 10_000) -> list[tuple[int, str, Article | None]]:
         """Articles changed after ``seq``, as they stand now, None for a tombstone."""
+
+    def changes_after(self, seq: int, limit: int = 10_000) -> list[StoredArticle]:
+        """The same with the time at which each change was received."""
 
     def put_vectors(self, vectors: Mapping[str, NDArray[np.float32]]) -> None:
         """Keep embeddings by text digest."""

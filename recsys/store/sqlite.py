@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from recsys.errors import StoreError, UsageError
 from recsys.schemas import Article, Event, Exposure
-from recsys.store.contents import Contents
+from recsys.store.contents import Contents, StoredArticle
 from recsys.store.protocol import ConflictError, Erased
 from recsys.store.sqlite_contents import SqliteSnapshot, fill, require_empty
 from recsys.store.sqlite_rows import (
@@ -29,6 +29,7 @@ from recsys.store.sqlite_rows import (
     event_row,
     exposure_of,
     exposure_row,
+    instant,
     micros,
     span,
     told,
@@ -191,8 +192,15 @@ class SqliteStore:
 
     def articles_after(self, seq: int, limit: int = 10_000) -> list[tuple[int, str, Article | None]]:
         """See ``Store.articles_after``."""
-        query = "SELECT seq, article_id, json FROM articles WHERE seq > ? ORDER BY seq LIMIT ?"
-        return [(s, i, None if j is None else article_of(j)) for s, i, j in self._read(query, (seq, limit))]
+        return [(found.seq, found.article_id, found.article) for found in self.changes_after(seq, limit)]
+
+    def changes_after(self, seq: int, limit: int = 10_000) -> list[StoredArticle]:
+        """See ``Store.changes_after``."""
+        query = "SELECT seq, article_id, at, json FROM articles WHERE seq > ? ORDER BY seq LIMIT ?"
+        return [
+            StoredArticle(number, name, instant(at), None if text is None else article_of(text))
+            for number, name, at, text in self._read(query, (seq, limit))
+        ]
 
     def put_vectors(self, vectors: Mapping[str, NDArray[np.float32]]) -> None:
         """See ``Store.put_vectors``."""

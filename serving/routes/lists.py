@@ -56,6 +56,7 @@ def _serve(
     slates, lost = (
         served.funnel.page(surfaces, query) if page else (_single(served.funnel, surfaces[0], query), 0.0)
     )
+    service.live.asked.note(served, query, surfaces, page)
     if page:
         service.telemetry.utility_lost.observe(lost)
     _note_fallbacks(service, slates)

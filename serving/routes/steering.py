@@ -118,8 +118,7 @@ async def promote(request: Request, version: str) -> Response:
     service = _service(request)
     if version not in service.registry.versions():
         raise Problem(404, f"the registry has no bundle {version!r}", "version")
-    await asyncio.to_thread(service.registry.promote, version)
-    await service.live.swap(version)
+    await service.live.promote(version)
     return _json({"current": service.served.version})
 
 
@@ -127,8 +126,7 @@ async def promote(request: Request, version: str) -> Response:
 async def rollback(request: Request) -> Response:
     """Return to the bundle that was in service before."""
     service = _service(request)
-    version = await asyncio.to_thread(service.registry.rollback)
-    await service.live.swap(version)
+    await service.live.rollback()
     return _json({"current": service.served.version})
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from recsys.bundle import Registry
 from tests.conftest import Newsroom, copy_models
+from tests.serving.bundles import second_bundle
 from tests.serving.conftest import made_event
 from tests.serving.server import SECRET, Server, ids
 
@@ -117,26 +118,11 @@ def test_a_user_can_be_forgotten(server: Server, newsroom: Newsroom) -> None:
     assert server.get("/v1/users/leaves/recommendations").json()["fallback"] == "cold_reader"
 
 
-def second_bundle(newsroom: Newsroom, models: Path) -> str:
-    from recsys.bundle import open_bundle
-    from recsys.snapshot import read_articles, read_state, write_state
-
-    bundle = open_bundle(Registry(models).path(newsroom.bundle.version))
-    facts = {key: bundle.manifest[key] for key in ("created", "embedder", "events", "metrics")}
-    write_state(
-        models / "v20270101-000000",
-        read_state(bundle),
-        list(read_articles(bundle)),
-        {**facts, "version": "v20270101-000000"},
-    )
-    return "v20270101-000000"
-
-
 def test_promote_and_rollback_and_a_damaged_bundle(
     newsroom: Newsroom, tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:
     models = copy_models(newsroom.models, tmp_path / "models")
-    first, second = newsroom.bundle.version, second_bundle(newsroom, models)
+    first, second = newsroom.bundle.version, second_bundle(models)
     server = Server(models, tmp_path / "s.db", newsroom.now)
     try:
         server.secret("PUT", "/v1/articles/debate", json=NEW)
@@ -158,7 +144,7 @@ def test_promote_and_rollback_and_a_damaged_bundle(
 
 def test_events_sent_during_swaps_are_counted_once_each(newsroom: Newsroom, tmp_path: Path) -> None:
     models = copy_models(newsroom.models, tmp_path / "models")
-    second = second_bundle(newsroom, models)
+    second = second_bundle(models)
     server = Server(models, tmp_path / "s.db", newsroom.now)
     try:
         for name in ("often", "steady"):
@@ -194,7 +180,7 @@ def test_an_empty_key_file_opens_nothing(newsroom: Newsroom, tmp_path: Path) -> 
 
 def test_a_promotion_from_the_command_line_is_followed(newsroom: Newsroom, tmp_path: Path) -> None:
     models = copy_models(newsroom.models, tmp_path / "models")
-    second = second_bundle(newsroom, models)
+    second = second_bundle(models)
     server = Server(models, tmp_path / "s.db", newsroom.now)
     try:
         Registry(models).promote(second)
