@@ -60,14 +60,14 @@ def test_every_command_that_is_named_exists_with_its_flags(
     page: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = page.read_text(encoding="utf-8").replace("\\\n", " ")
-    for call in re.findall(r"recsys ((?:import |models |store )?[a-z]+)((?: +[^`\n|;]*)?)", text):
+    for call in re.findall(r"recsys ((?:import |models |store |sync )?[a-z]+)((?: +[^`\n|;]*)?)", text):
         command, rest = call[0].split(), call[1]
         flags = re.findall(r"(?<!\S)(--[a-z][a-z-]*)", rest)
         if (
             not flags
             and len(command) == 1
             and command[0]
-            not in ("import", "store", "validate", "train", "evaluate", "serve", "doctor", "simulate")
+            not in ("import", "store", "sync", "validate", "train", "evaluate", "serve", "doctor", "simulate")
         ):
             continue
         help_text = recsys(capsys, *command, "--help").out
@@ -101,6 +101,14 @@ def test_operations_examples_run_as_written(tmp_path: Path) -> None:
     told = run(block, tmp_path).stdout
     assert "3 events and 0 served lists erased" in told
     assert {"data", "backup", "restored.db"} <= {path.name for path in tmp_path.iterdir()}
+
+
+def test_sync_examples_run_as_written(tmp_path: Path) -> None:
+    (block,) = blocks(ROOT / "docs" / "sync.md", "bash")
+    done = run(block, tmp_path)
+    assert "1 new, 0 changed, 0 removed; 0 unchanged, 1 refused" in done.stdout
+    assert "entry 2: published: 'a while ago' is not a time" in done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["unchanged_documents"] == 1
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

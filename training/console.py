@@ -48,6 +48,12 @@ def print_json(values: Any) -> None:
     sys.stdout.write(json.dumps(values, indent=2, ensure_ascii=False, default=str) + "\n")
 
 
+def print_json_line(values: Any) -> None:
+    """For programs that read line by line while a command runs."""
+    sys.stdout.write(json.dumps(values, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.flush()
+
+
 @contextmanager
 def progress(what: str) -> Iterator[Callable[[int, int | None], None]]:
     """A bar with a rate on standard error; called with (done, total)."""
