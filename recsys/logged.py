@@ -4,9 +4,7 @@ A line is one list with all its candidates, so that places within the list can b
 names the request but no reader: with the reader's exposures erased, nothing leads back to them.
 """
 
-import gzip
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-SUFFIX = ".jsonl.gz"
+from recsys.segments import Segments
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +51,10 @@ class LoggedList:
         return orjson.dumps(fields, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE)
 
 
-def packed(lists: Sequence[LoggedList]) -> bytes:
-    """Lines of lists as one gzip member; members that follow each other are one file."""
-    return gzip.compress(b"".join(logged.line() for logged in lists), compresslevel=6)
-
-
 def read_lists(folder: Path) -> Iterator[LoggedList]:
-    """Logged lists of all segments of a folder; a torn end, as a crash leaves it, is left out."""
-    for path in sorted(folder.glob(f"*{SUFFIX}")):
-        try:
-            with gzip.open(path) as lines:
-                for line in lines:
-                    yield _list_of(orjson.loads(line))
-        except (EOFError, gzip.BadGzipFile, zlib.error, orjson.JSONDecodeError):
-            continue
+    """Logged lists of all segments of a folder; what a crash has torn is left out."""
+    for line in Segments(folder, "reader").lines():
+        yield _list_of(orjson.loads(line))
 
 
 def _list_of(fields: dict[str, Any]) -> LoggedList:

@@ -1,20 +1,21 @@
 """Writes what a share of the personal lists were ranked by, off the request path and bounded.
 
-Segments of an hour and a process lie beside the store's file; the oldest go when they grow too
-many. A test recomputes them from the store and the bundle, so that training and serving agree.
+Segments (``recsys/segments.py``) lie beside the store's file; the oldest go when they grow too many.
+A test recomputes them from the store and the bundle, so that training and serving agree.
 """
 
 import hashlib
 import logging
 import os
+import secrets
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
 from recsys.features import Seen
-from recsys.logged import SUFFIX, LoggedList, packed
+from recsys.logged import LoggedList
+from recsys.segments import Segments
 from serving.served import Served
 from serving.telemetry import Telemetry
 
@@ -26,6 +27,11 @@ def folder_of(store_url: str) -> Path | None:
     """Where the feature log of a store lies; None where the store is no file."""
     scheme, _, path = store_url.partition(":///")
     return Path(f"{path}.features") if scheme == "sqlite" and path else None
+
+
+def writer_name() -> str:
+    """Tells this process's segments from those of others; a number of a process comes again."""
+    return f"{os.getpid()}-{secrets.token_hex(4)}"
 
 
 def is_sampled(request_id: str, share: float) -> bool:
@@ -43,12 +49,13 @@ class FeatureLog:
     """
 
     def __init__(self, folder: Path | None, telemetry: Telemetry) -> None:
-        self._folder, self._telemetry = folder, telemetry
+        self._segments = None if folder is None else Segments(folder, writer_name())
+        self._telemetry = telemetry
         self._waiting: list[tuple[Served, str, float, tuple[int, int], str | None, Seen]] = []
 
     def wants(self, request_id: str, served: Served) -> bool:
         """Whether the features of this request shall be taken down."""
-        return self._folder is not None and is_sampled(
+        return self._segments is not None and is_sampled(
             request_id, served.state.config.serving.log_features_share
         )
 
@@ -74,30 +81,16 @@ class FeatureLog:
     def write(self, now: float) -> None:
         """Append what is queued to the segment of the hour."""
         batch, self._waiting = self._waiting, []
-        if not batch or self._folder is None:
+        if not batch or self._segments is None:
             return
-        lists = [_logged(*each) for each in batch]
-        hour = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H")
-        path = self._folder / f"{hour}-{os.getpid()}{SUFFIX}"
+        limit = batch[-1][0].state.config.serving.feature_log_mb * 1_000_000
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            fresh = not path.exists()
-            with path.open("ab") as out:
-                out.write(packed(lists))
-            if fresh:
-                self._drop_oldest(batch[-1][0].state.config.serving.feature_log_mb * 1_000_000)
+            begun = self._segments.append((now, _logged(*each).line()) for each in batch)
+            if begun:
+                self._segments.drop(limit)
         except OSError as error:
             self._telemetry.lost_features.inc(len(batch))
             log.warning("features_lost", extra={"count": len(batch), "reason": str(error)})
-
-    def _drop_oldest(self, limit: int) -> None:
-        """Keep the newest segments of at most ``limit`` bytes; looked at whenever one begins."""
-        assert self._folder is not None
-        kept = 0
-        for path in sorted(self._folder.glob(f"*{SUFFIX}"), reverse=True):
-            kept += path.stat().st_size
-            if kept > limit:
-                path.unlink(missing_ok=True)
 
 
 def _logged(

@@ -103,4 +103,4 @@ class Service:
 
     def _write(self) -> None:
         self.features.write(self.clock.now())
-        self.exposures.write()
+        self.exposures.write(self.served.state.config.serving)

@@ -43,6 +43,9 @@ class Telemetry:
             "recsys_event_bursts_present", "The same, in the present window", registry=self.registry
         )
         self.lost_exposures = Counter("recsys_exposures_lost", "Exposures not logged", registry=self.registry)
+        self.dropped_exposures = Counter(
+            "recsys_exposures_dropped", "Exposures dropped for their age or the space", registry=self.registry
+        )
         self.lost_features = Counter(
             "recsys_feature_lists_lost", "Lists whose features were not logged", registry=self.registry
         )

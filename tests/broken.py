@@ -38,7 +38,7 @@ class HastyStore(SqliteStore):
     @contextmanager
     def snapshot(self) -> Iterator[SqliteSnapshot]:
         """Wrong: every table is read as it is by then, and events in the order of their ids."""
-        snapshot = SqliteSnapshot(self._reader, self.path)
+        snapshot = SqliteSnapshot(self._reader, self.path, self._exposures)
         snapshot.events_by_time = lambda since=None: iter(  # type: ignore[method-assign]
             sorted((event for _, event in snapshot.events()), key=lambda event: event.event_id)
         )

@@ -13,9 +13,9 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("recsys", "training", "serving")
 LAYERS = (
     {"errors"},
-    {"text", "lexical", "trust"},
+    {"text", "lexical", "trust", "segments"},
     {"schemas"},
-    {"candidates", "logged", "config", "store", "bundle"},
+    {"candidates", "exposed", "logged", "config", "store", "bundle"},
     {
         "counters",
         "unique_rows",

@@ -14,7 +14,7 @@ from recsys.config.learning import (
 from recsys.config.loading import build_config, load_config
 from recsys.config.section import Section
 from recsys.config.selection import GateConfig, TuneConfig
-from recsys.config.serving import TrustConfig
+from recsys.config.serving import ServingConfig, TrustConfig
 from recsys.config.signals import (
     AgeCurveConfig,
     CovisitationConfig,
@@ -44,6 +44,7 @@ __all__ = [
     "RankerConfig",
     "Section",
     "SensitivityRule",
+    "ServingConfig",
     "SiteConfig",
     "SurfaceConfig",
     "SurfacesConfig",

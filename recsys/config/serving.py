@@ -12,6 +12,9 @@ Count = Annotated[int, Field(ge=0)]
 class ServingConfig(Section):
     """What a service writes down beside its store."""
 
+    log_exposures_share: Share = 1.0
+    exposure_log_days: Positive = 90.0
+    exposure_log_mb: Annotated[int, Field(ge=1)] = 10_000
     log_features_share: Share = 0.01
     feature_log_mb: Annotated[int, Field(ge=1)] = 500
 

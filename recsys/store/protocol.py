@@ -1,6 +1,6 @@
 """What every store does, whatever it is made of."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.errors import StoreError
+from recsys.exposed import Exposed
 from recsys.schemas import Article, Event, Exposure
 from recsys.store.contents import Contents, Snapshot, StoredArticle
 
@@ -41,13 +42,45 @@ class Store(Protocol):
     def last_event_seq(self) -> int:
         """The highest sequence number, 0 without events."""
 
-    def append_exposures(self, exposures: Sequence[Exposure]) -> None:
-        """Store served lists; a repeated (request_id, surface) is ignored."""
+    def append_exposures(self, exposures: Iterable[Exposure | Exposed]) -> None:
+        """Store served lists; a repeated (request_id, surface) counts once."""
 
     def iter_exposures(
         self, since: datetime | None = None, until: datetime | None = None
     ) -> Iterator[Exposure]:
-        """Served lists by time."""
+        """Served lists with since <= ts < until by time, in bounded memory; ``Kept`` where more is known."""
+
+    def exposures_after(self, cursor: str | None, limit: int = 10_000) -> tuple[list[Exposed], str]:
+        """Served lists in the order of writing, for whoever follows what others write.
+
+        Lists that are dated more than two hours before the newest are not followed.
+
+        Args:
+            cursor: from the last call or ``exposures_end``; None begins with the oldest.
+            limit: no more is looked for once so many were found.
+
+        Returns:
+            The lists, and the cursor after them.
+        """
+
+    def exposures_end(self) -> str:
+        """The cursor after all that is there now."""
+
+    def find_exposures(self, request_id: str, near: datetime | None = None) -> list[Exposed]:
+        """The lists of one answer.
+
+        Args:
+            request_id: of the answer.
+            near: its time, give or take an hour; looked at first.
+        """
+
+    def trim_exposures(self, since: datetime | None, most_bytes: int) -> int:
+        """Drop served lists of the oldest hours; gives how many lists.
+
+        Args:
+            since: lists of earlier hours go, those of some days at a time.
+            most_bytes: that all may take.
+        """
 
     def put_articles(self, articles: Sequence[Article], at: datetime) -> list[Article]:
         """Insert or replace; returns them as stored.
@@ -103,6 +136,9 @@ class Store(Protocol):
 
     def data_version(self) -> int:
         """Changes when another connection committed."""
+
+    def changes(self) -> int:
+        """Changes when any process of this host committed articles or rules; costs under a microsecond."""
 
     def close(self) -> None:
         """Release files and connections."""

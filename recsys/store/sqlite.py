@@ -1,10 +1,13 @@
 """A store in one SQLite file: WAL, synchronous FULL, one transaction per batch."""
 
 import json
+import os
+import secrets
+import shutil
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,13 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.errors import StoreError, UsageError
+from recsys.exposed import Exposed
 from recsys.schemas import Article, Event, Exposure
+from recsys.store.changes import Changes
 from recsys.store.contents import Contents, StoredArticle
+from recsys.store.exposure_segments import ExposureSegments
 from recsys.store.protocol import ConflictError, Erased
 from recsys.store.sqlite_contents import SqliteSnapshot, fill, require_empty
 from recsys.store.sqlite_rows import (
     EVENT_COLUMNS,
     EVENT_PLACES,
+    LAST_WITH_EXPOSURES,
     MIGRATIONS,
     SCHEMA,
     SCHEMA_VERSION,
@@ -28,7 +35,6 @@ from recsys.store.sqlite_rows import (
     event_of,
     event_row,
     exposure_of,
-    exposure_row,
     instant,
     micros,
     span,
@@ -59,11 +65,14 @@ class SqliteStore:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(f"cannot make the folder of the store {path}: {error.strerror}") from error
+        writer = f"{os.getpid()}-{secrets.token_hex(4)}"
+        self._exposures = ExposureSegments(Path(f"{path}.exposures"), writer)
         with self._told("open"):
             self._writer = self._connect()
             self._prepare()
             self._reader = self._connect()
             self._reader_lock = threading.RLock()
+        self._changes = Changes(f"{path}.changes", self.data_version)
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
@@ -80,6 +89,10 @@ class SqliteStore:
                     f"the store {self.path} has schema {found}, this program knows {SCHEMA_VERSION}; "
                     "use the newer program that wrote it"
                 )
+            if 0 < found <= LAST_WITH_EXPOSURES:
+                # a process that dies before the commit writes them again: a repeated list counts once
+                rows = connection.execute("SELECT json FROM exposures ORDER BY ts")
+                self._exposures.append(exposure_of(row[0]) for row in rows)
             statements = SCHEMA.split(";") if found == 0 else []
             for version in range(found or SCHEMA_VERSION, SCHEMA_VERSION):
                 statements += MIGRATIONS[version]
@@ -103,6 +116,12 @@ class SqliteStore:
                     self._writer.execute("ROLLBACK")
                 raise
             return result
+
+    def _change(self, doing: str, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
+        """Write articles or rules: others are told after the commit."""
+        result = self._write(doing, work)
+        self._changes.add()
+        return result
 
     def _read(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         with self._reader_lock, self._told("read"):
@@ -146,21 +165,31 @@ class SqliteStore:
         """See ``Store.last_event_seq``."""
         return int(self._read("SELECT coalesce(max(seq), 0) FROM events")[0][0])
 
-    def append_exposures(self, exposures: Sequence[Exposure]) -> None:
+    def append_exposures(self, exposures: Iterable[Exposure | Exposed]) -> None:
         """See ``Store.append_exposures``."""
-        rows = [exposure_row(exposure) for exposure in exposures]
-
-        def work(connection: sqlite3.Connection) -> None:
-            connection.executemany("INSERT OR IGNORE INTO exposures VALUES (?, ?, ?, ?, ?)", rows)
-
-        self._write("append exposures to", work)
+        self._exposures.append(exposures)
 
     def iter_exposures(
         self, since: datetime | None = None, until: datetime | None = None
     ) -> Iterator[Exposure]:
         """See ``Store.iter_exposures``."""
-        query = "SELECT json FROM exposures WHERE ts >= ? AND ts < ? ORDER BY ts, request_id, surface"
-        return (exposure_of(row[0]) for row in self._stream(query, span(since, until)))
+        return self._exposures.between(since, until)
+
+    def exposures_after(self, cursor: str | None, limit: int = 10_000) -> tuple[list[Exposed], str]:
+        """See ``Store.exposures_after``."""
+        return self._exposures.after(cursor, limit)
+
+    def exposures_end(self) -> str:
+        """See ``Store.exposures_end``."""
+        return self._exposures.end()
+
+    def find_exposures(self, request_id: str, near: datetime | None = None) -> list[Exposed]:
+        """See ``Store.find_exposures``."""
+        return self._exposures.find(request_id, near)
+
+    def trim_exposures(self, since: datetime | None, most_bytes: int) -> int:
+        """See ``Store.trim_exposures``."""
+        return self._exposures.segments.drop(most_bytes, None if since is None else since.timestamp())
 
     def put_articles(self, articles: Sequence[Article], at: datetime) -> list[Article]:
         """See ``Store.put_articles``."""
@@ -168,7 +197,7 @@ class SqliteStore:
         def work(connection: sqlite3.Connection) -> list[Article]:
             return [_put_article(connection, article, at) for article in articles]
 
-        return self._write("write articles to", work)
+        return self._change("write articles to", work)
 
     def delete_article(self, article_id: str, at: datetime) -> bool:
         """See ``Store.delete_article``; also marks ids that only a bundle knows."""
@@ -178,7 +207,7 @@ class SqliteStore:
             _upsert(connection, article_id, at, None)
             return standing is not None
 
-        return self._write("delete an article in", work)
+        return self._change("delete an article in", work)
 
     def get_article(self, article_id: str) -> Article | None:
         """See ``Store.get_article``."""
@@ -238,41 +267,53 @@ class SqliteStore:
             connection.execute("INSERT INTO rules VALUES (?, ?)", (version + 1, json.dumps(list(rules))))
             return version + 1
 
-        return self._write("write rules to", work)
+        return self._change("write rules to", work)
 
     def forget(self, user_id: str) -> Erased:
-        """See ``Store.forget``; what the rows said is overwritten with zeros."""
+        """See ``Store.forget``; what rows of the file said is overwritten with zeros."""
 
-        def work(connection: sqlite3.Connection) -> Erased:
+        def work(connection: sqlite3.Connection) -> int:
             connection.execute("PRAGMA secure_delete=ON")
-            events = connection.execute("DELETE FROM events WHERE user_id = ?", (user_id,)).rowcount
-            lists = connection.execute("DELETE FROM exposures WHERE user_id = ?", (user_id,)).rowcount
-            return Erased(events, lists)
+            return connection.execute("DELETE FROM events WHERE user_id = ?", (user_id,)).rowcount
 
-        return self._write("erase a user in", work)
+        return Erased(self._write("erase a user in", work), self._exposures.forget(user_id))
 
     @contextmanager
     def snapshot(self) -> Iterator[SqliteSnapshot]:
         """See ``Store.snapshot``: one read transaction; the write-ahead file grows until it ends."""
-        with self._told("read"):
-            connection = self._connect()
-        try:
-            with self._told("read"):
-                connection.execute("BEGIN")
-                # the moment is that of the first read
-                connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            yield SqliteSnapshot(connection, self.path)
-        finally:
-            connection.close()
+        with self._told("read"), ExitStack() as stack:
+            connection = stack.enter_context(closing(self._connect()))
+            connection.execute("BEGIN")
+            # the moment is that of the first read
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            exposures = stack.enter_context(self._exposures.held())
+            held = stack.pop_all()
+        with held:
+            yield SqliteSnapshot(connection, self.path, exposures)
 
     def restore(self, contents: Contents) -> None:
         """See ``Store.restore``."""
+        aside = Path(f"{self.path}.exposures.{secrets.token_hex(4)}.restored")
+        placed = False
 
         def work(connection: sqlite3.Connection) -> None:
-            require_empty(connection, self.path)
+            nonlocal placed
+            require_empty(connection, self.path, self._exposures)
             fill(connection, contents)
+            ExposureSegments(aside, "restored").append(contents.exposures())
+            self._exposures.put_in_place(aside)
+            placed = True
 
-        self._write("restore", work)
+        try:
+            self._change("restore", work)
+        except BaseException:
+            for folder in (aside, *([self._exposures.folder] if placed else [])):
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+    def changes(self) -> int:
+        """See ``Store.changes``."""
+        return self._changes.read()
 
     def data_version(self) -> int:
         """See ``Store.data_version``; the reader's own connection never commits."""
@@ -283,6 +324,7 @@ class SqliteStore:
         with self._lock, self._reader_lock:
             self._writer.close()
             self._reader.close()
+            self._changes.close()
 
 
 def _require_store(path: str) -> None:

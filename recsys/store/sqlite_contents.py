@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from recsys.errors import DataError
 from recsys.schemas import Event, Exposure
 from recsys.store.contents import TABLES, Contents, NotEmptyError, StoredArticle
+from recsys.store.exposure_segments import ExposureSegments
 from recsys.store.sqlite_rows import (
     EVENT_COLUMNS,
     EVENT_PLACES,
@@ -19,8 +20,6 @@ from recsys.store.sqlite_rows import (
     article_of,
     event_of,
     event_row,
-    exposure_of,
-    exposure_row,
     instant,
     micros,
     span,
@@ -34,10 +33,11 @@ class SqliteSnapshot:
     Args:
         connection: inside a transaction that only reads, which holds the moment.
         path: of the file, for messages.
+        exposures: the served lists.
     """
 
-    def __init__(self, connection: sqlite3.Connection, path: str) -> None:
-        self._connection, self._path = connection, path
+    def __init__(self, connection: sqlite3.Connection, path: str, exposures: ExposureSegments) -> None:
+        self._connection, self._path, self._exposures = connection, path, exposures
 
     def _rows(self, query: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
         with told(self._path, "read"):
@@ -46,7 +46,7 @@ class SqliteSnapshot:
     def counts(self) -> dict[str, int]:
         """See ``Snapshot.counts``."""
         with told(self._path, "read"):
-            return count_rows(self._connection)
+            return count_rows(self._connection, self._exposures)
 
     def articles(self) -> Iterator[StoredArticle]:
         """See ``Contents.articles``."""
@@ -65,8 +65,7 @@ class SqliteSnapshot:
 
     def exposures(self, since: datetime | None = None) -> Iterator[Exposure]:
         """See ``Contents.exposures``."""
-        query = "SELECT json FROM exposures WHERE ts >= ? ORDER BY ts, request_id, surface"
-        return (exposure_of(row[0]) for row in self._rows(query, span(since, None)[:1]))
+        return self._exposures.between(since)
 
     def rules(self) -> Iterator[tuple[int, list[dict[str, Any]]]]:
         """See ``Contents.rules``."""
@@ -79,14 +78,19 @@ class SqliteSnapshot:
             yield digest, np.frombuffer(blob, dtype="<f4")
 
 
-def count_rows(connection: sqlite3.Connection) -> dict[str, int]:
+def count_rows(connection: sqlite3.Connection, exposures: ExposureSegments) -> dict[str, int]:
     """Number of rows by table."""
-    return {table: int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]) for table in TABLES}
+    counts = {
+        table: int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+        for table in TABLES
+        if table != "exposures"
+    }
+    return {table: exposures.count() if table == "exposures" else counts[table] for table in TABLES}
 
 
-def require_empty(connection: sqlite3.Connection, path: str) -> None:
-    """Raise ``NotEmptyError`` if any table has a row."""
-    held = [f"{number:,} {table}" for table, number in count_rows(connection).items() if number]
+def require_empty(connection: sqlite3.Connection, path: str, exposures: ExposureSegments) -> None:
+    """Raise ``NotEmptyError`` if there is any row."""
+    held = [f"{number:,} {table}" for table, number in count_rows(connection, exposures).items() if number]
     if held:
         raise NotEmptyError(
             f"the store {path} is not empty, it holds {', '.join(held)}; only an empty store is filled: "
@@ -95,7 +99,7 @@ def require_empty(connection: sqlite3.Connection, path: str) -> None:
 
 
 def fill(connection: sqlite3.Connection, contents: Contents) -> None:
-    """Write all rows of ``contents`` into empty tables; the caller's transaction makes it all or nothing.
+    """Write all rows into empty tables, served lists aside; the caller's transaction is all or nothing.
 
     Raises:
         DataError: an id stands twice.
@@ -116,7 +120,6 @@ def _inserts(contents: Contents) -> dict[str, tuple[str, Iterator[tuple[Any, ...
     return {
         "articles": ("?, ?, ?, ?", articles),
         "events": (f"?, {EVENT_PLACES}", ((seq, *event_row(event)) for seq, event in contents.events())),
-        "exposures": ("?, ?, ?, ?, ?", (exposure_row(exposure) for exposure in contents.exposures())),
         "rules": ("?, ?", ((version, json.dumps(rules)) for version, rules in contents.rules())),
         "vectors": ("?, ?", vectors),
     }

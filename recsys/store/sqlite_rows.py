@@ -9,7 +9,7 @@ from typing import Any
 from recsys.errors import StoreError
 from recsys.schemas import Article, Event, Exposure
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 SCHEMA = """
 CREATE TABLE events (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, event_id TEXT NOT NULL UNIQUE, type TEXT NOT NULL,
@@ -17,17 +17,15 @@ CREATE TABLE events (
     list_id TEXT, surface TEXT, position INTEGER, context_article_id TEXT, value REAL, site TEXT, trust REAL);
 CREATE INDEX events_ts ON events (ts);
 CREATE INDEX events_user ON events (user_id) WHERE user_id IS NOT NULL;
-CREATE TABLE exposures (
-    request_id TEXT NOT NULL, surface TEXT NOT NULL, ts INTEGER NOT NULL, user_id TEXT, json TEXT NOT NULL,
-    PRIMARY KEY (request_id, surface)) WITHOUT ROWID;
-CREATE INDEX exposures_ts ON exposures (ts);
 CREATE TABLE articles (
     article_id TEXT PRIMARY KEY, seq INTEGER NOT NULL UNIQUE, at INTEGER NOT NULL, json TEXT);
 CREATE TABLE vectors (digest TEXT PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE rules (version INTEGER PRIMARY KEY, json TEXT NOT NULL);
 """
 # by the schema that a file has, what brings it to the next one
-MIGRATIONS = {1: ("ALTER TABLE events ADD COLUMN trust REAL",)}
+MIGRATIONS = {1: ("ALTER TABLE events ADD COLUMN trust REAL",), 2: ("DROP TABLE exposures",)}
+# served lists up to this schema are rows, which go to the segments before the table goes
+LAST_WITH_EXPOSURES = 2
 EVENT_COLUMNS = (
     "event_id, type, ts, article_id, user_id, session_id, request_id, list_id, surface, position, "
     "context_article_id, value, site, trust"
@@ -75,12 +73,6 @@ def event_of(values: Sequence[Any]) -> Event:
     fields["ts"] = instant(fields["ts"])
     # our own rows were checked when they came in
     return Event.model_construct(**fields)
-
-
-def exposure_row(exposure: Exposure) -> tuple[str, str, int, str | None, str]:
-    """Values in the order of the table."""
-    key = (exposure.request_id, exposure.surface)
-    return (*key, micros(exposure.ts), exposure.user_id, exposure.model_dump_json())
 
 
 def exposure_of(text: str) -> Exposure:

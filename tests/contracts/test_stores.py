@@ -137,16 +137,3 @@ def test_a_forgotten_user_cannot_be_read_from_the_file(tmp_path: Path) -> None:
     assert store.forget("zo\u00eb-1999").events == 500
     store.close()
     assert "zo\u00eb-1999".encode() not in (tmp_path / "s.db").read_bytes()
-
-
-def test_a_file_of_the_schema_before_is_brought_up_to_this_one(tmp_path: Path) -> None:
-    store = open_store(f"sqlite:///{tmp_path}/s.db")
-    store.append_events([event("old", "a")])
-    store.close()
-    with closing(sqlite3.connect(tmp_path / "s.db")) as connection:
-        connection.execute("ALTER TABLE events DROP COLUMN trust")
-        connection.execute("PRAGMA user_version=1")
-    store = open_store(f"sqlite:///{tmp_path}/s.db")
-    store.append_events([event("new", "a").model_copy(update={"trust": 0.5})])
-    assert [found.trust for _, found in store.events_after(0)] == [None, 0.5]
-    store.close()

@@ -8,8 +8,9 @@ import pytest
 from recsys.bundle import Bundle
 from recsys.config import load_config
 from recsys.features import Seen
-from recsys.logged import LoggedList, packed, read_lists
+from recsys.logged import read_lists
 from recsys.pipeline import Funnel
+from recsys.segments import SUFFIX
 from serving.feature_log import FeatureLog, folder_of, is_sampled
 from serving.served import Served
 from serving.telemetry import Telemetry
@@ -48,7 +49,7 @@ def test_what_is_written_is_what_was_seen(tmp_path: Path) -> None:
     assert (first.at, first.count_at, first.event_seq, first.article_seq) == (T, T - 1.0, 7, 2)
     assert (first.model_version, first.context_article_id, first.article_ids) == ("v1", "a", ("a", "b"))
     np.testing.assert_array_equal(first.values, seen().matrix.astype(np.float32))
-    assert len(list((tmp_path / "log").iterdir())) == 1
+    assert len(list((tmp_path / "log").glob(f"*{SUFFIX}"))) == 1
 
 
 def test_the_oldest_hours_go_when_the_log_has_grown(tmp_path: Path) -> None:
@@ -89,17 +90,3 @@ def test_a_share_is_a_share_and_follows_from_the_id() -> None:
     assert all(is_sampled(name, 0.1) for name in chosen)
     assert not any(is_sampled(name, 0.0) for name in names)
     assert all(is_sampled(name, 1.0) for name in names)
-
-
-def made(name: str) -> LoggedList:
-    values = np.array([[1.5, np.nan], [0.25, -3.0]], np.float32)
-    return LoggedList(name, "related", 10.0, 9.0, "v1", 3, 1, None, ("age", "rise"), ("a", "b"), values)
-
-
-def test_a_torn_segment_gives_what_is_whole(tmp_path: Path) -> None:
-    whole = packed([made("r1"), made("r2")])
-    (tmp_path / "20260301T10-7.jsonl.gz").write_bytes(whole + packed([made("r3")])[:-9])
-    (tmp_path / "20260301T11-7.jsonl.gz").write_bytes(packed([made("r4")]))
-    found = list(read_lists(tmp_path))
-    assert [each.request_id for each in found if each.request_id != "r3"] == ["r1", "r2", "r4"]
-    np.testing.assert_array_equal(found[0].values, made("r1").values)

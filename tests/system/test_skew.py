@@ -1,6 +1,5 @@
 """What serving ranked by is what training computes from the same events: no train/serve skew."""
 
-import gzip
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from recsys.bundle import open_bundle
 from recsys.config import load_config
 from recsys.features import FEATURE_NAMES
 from recsys.logged import LoggedList, read_lists
+from recsys.segments import Segments
 from recsys.store import open_store
 from tests.conftest import Newsroom, copy_models
 from tests.serving.server import Server, ids
@@ -109,5 +109,5 @@ def test_what_a_browser_keeps_leaves_no_trace_in_the_log(served: Path) -> None:
     private = {e.request_id for e in store.iter_exposures() if e.session_id == "private"}
     assert private
     assert not private & {each.request_id for each in read_lists(served / "s.db.features")}
-    written = b"".join(gzip.decompress(p.read_bytes()) for p in (served / "s.db.features").iterdir())
+    written = b"".join(Segments(served / "s.db.features", "reader").lines())
     assert b"reader-" not in written
