@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 Rows = NDArray[np.int32]
 Floats = NDArray[np.float64]
 
-SOURCES = ("similar", "popular", "latest", "section", "priority", "history", "covisited", "pin")
+SOURCES = ("similar", "popular", "latest", "section", "priority", "history", "covisited", "pin", "explore")
 SOURCE_BIT: Mapping[str, int] = {name: 1 << bit for bit, name in enumerate(SOURCES)}
 
 

@@ -42,7 +42,7 @@ LAYERS = (
     },
     {"rules", "rules_editor", "learned", "state", "arrivals"},
     {"counted_features", "in_list", "recency", "features", "snapshot"},
-    {"retrieval", "blending", "reasons", "reranking", "page"},
+    {"retrieval", "blending", "reasons", "reranking", "page", "exploration"},
     {"slate"},
     {"pipeline"},
     {"asked"},

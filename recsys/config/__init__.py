@@ -14,7 +14,7 @@ from recsys.config.learning import (
 from recsys.config.loading import build_config, load_config
 from recsys.config.section import Section
 from recsys.config.selection import GateConfig, TuneConfig
-from recsys.config.serving import ServingConfig, TrustConfig
+from recsys.config.serving import ExplorationConfig, ServingConfig, TrustConfig
 from recsys.config.signals import (
     AgeCurveConfig,
     CovisitationConfig,
@@ -36,6 +36,7 @@ __all__ = [
     "CovisitationConfig",
     "EmbeddingConfig",
     "ExaminationConfig",
+    "ExplorationConfig",
     "GateConfig",
     "IndexConfig",
     "ListsConfig",

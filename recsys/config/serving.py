@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from recsys.config.section import Positive, Section, Share
+from recsys.schemas import Surface
 
 Count = Annotated[int, Field(ge=0)]
 
@@ -32,3 +33,15 @@ class TrustConfig(Section):
     burst_minutes: Positive = 5.0
     burst_openings: Annotated[int, Field(ge=1)] = 200
     burst_ratio: Annotated[float, Field(ge=1)] = 10.0
+
+
+class ExplorationConfig(Section):
+    """How personal lists try articles of which little is known."""
+
+    share: Annotated[float, Field(ge=0, le=0.5)] = 0.05
+    surfaces: tuple[Surface, ...] = ("related", "for_you")
+    first_position: Annotated[int, Field(ge=1, le=100)] = 4
+    max_age_hours: Positive = 48.0
+    evidence: Positive = 100.0
+    pool: Annotated[int, Field(ge=1, le=100)] = 20
+    seed: Annotated[int, Field(ge=0)] = 0
