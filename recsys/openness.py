@@ -58,7 +58,7 @@ class OpenArticles:
 
     def _follow(self, now: float, when: When, languages: Codes, sites: Codes) -> None:
         rows = np.array(sorted(self._changed), dtype=np.intp)
-        servable, published, expires = (column[rows] for column in when)
+        servable, published, expires = when[0][rows], when[1][rows], when[2][rows]
         times = np.concatenate((published, expires))
         self._since = max(self._since, float(times[times <= now].max(initial=-np.inf)))
         self._until = min(self._until, float(times[times > now].min(initial=np.inf)))
