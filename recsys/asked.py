@@ -4,7 +4,7 @@ It names no reader. What a reader had opened is told only by whether there was a
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -99,18 +99,18 @@ class Asked:
 
     def to_json(self) -> dict[str, Any]:
         """What differs from the defaults, as JSON values."""
-        return {name: value for name, value in asdict(self).items() if value != _DEFAULTS.get(name, _NEVER)}
+        found = ((name, getattr(self, name), default) for name, default in _DEFAULTS)
+        return {name: value for name, value, default in found if value != default}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Asked":
         """From what ``to_json`` gave."""
-        fields: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in values.items()}
-        return cls(**fields)
+        given: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in values.items()}
+        return cls(**given)
 
 
-_NEVER = object()
-_DEFAULTS = asdict(Asked((), False))
-del _DEFAULTS["surfaces"], _DEFAULTS["page"]
+# no value equals what a field without a default has here
+_DEFAULTS = [(field.name, field.default) for field in fields(Asked)]
 
 
 def past_like(catalog: Catalog, length: int = 5) -> Reader:

@@ -173,6 +173,13 @@ class Catalog:
         self._priorities.changed(row)
         self.version += 1
 
+    def hide(self, article_id: str) -> None:
+        """Take an article out of every list until it is put again; whatever else is known of it stays."""
+        row = self._row_of.get(article_id)
+        if row is not None and self.servable[row]:
+            self.servable[row] = False
+            self._changed(row)
+
     def remove(self, article_id: str) -> int | None:
         """Take an article out of service; its counts stay in case it returns."""
         row = self._row_of.get(article_id)

@@ -73,11 +73,20 @@ class Funnel:
 
     Args:
         state: what is known; read, never changed.
-        memo: keeps rankings from one request to the next.
     """
 
-    def __init__(self, state: State, memo: Memo | None = None) -> None:
-        self.state, self._memo = state, memo
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self._memo: Memo | None = None
+
+    def remember(self, memo: Memo) -> None:
+        """Keep rankings that are the same for all readers from one request to the next."""
+        self._memo = memo
+
+    @property
+    def remembers(self) -> bool:
+        """Whether rankings are kept."""
+        return self._memo is not None
 
     def slate(self, surface: str, query: Query) -> Slate:
         """One list."""

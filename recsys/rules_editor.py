@@ -91,6 +91,11 @@ class EditorRules:
         """Rules from stored rows."""
         return cls(version, [EditorRule.model_validate(row) for row in rows])
 
+    def next_change(self, now: datetime) -> float:
+        """Unix seconds of the first beginning or end of a rule after ``now``; infinity without any."""
+        times = (t for rule in self.rules for t in (rule.validity.from_, rule.validity.until))
+        return min((t.timestamp() for t in times if t is not None and t > now), default=float("inf"))
+
     def for_list(
         self, surface: str, now: datetime, catalog: Catalog, context: int | None
     ) -> tuple[list[int], dict[int, int], list[Boost]]:

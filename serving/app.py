@@ -9,6 +9,7 @@ from threadpoolctl import threadpool_limits
 
 import recsys
 from serving import problems
+from serving.quick import QuickLists
 from serving.routes import articles, demo, events, health, lists, steering
 from serving.service import Service
 from serving.settings import Settings
@@ -49,6 +50,9 @@ def create_app(settings: Settings) -> FastAPI:
     if settings.demo:
         app.include_router(demo.router)
     problems.install(app)
+    # the layer added last is the outermost one
+    app.add_middleware(Measured, telemetry=service.telemetry)
+    app.add_middleware(QuickLists, service=service)
     origins = list(settings.auth.cors_origins)
     if origins:
         app.add_middleware(
@@ -57,5 +61,4 @@ def create_app(settings: Settings) -> FastAPI:
             allow_methods=["GET", "POST"],
             allow_headers=["X-API-Key", "Content-Type"],
         )
-    app.add_middleware(Measured, telemetry=service.telemetry)
     return app

@@ -11,12 +11,15 @@ from serving.clock import Clock
 from serving.desk import Desk
 from serving.exposure_log import ExposureLog
 from serving.feature_log import FeatureLog, folder_of
+from serving.freshness import Freshness, RankingMemo
 from serving.ingest import GroupCommitter
 from serving.live import Live
+from serving.pace import StageCosts
 from serving.served import Served
 from serving.settings import Settings
 from serving.telemetry import Telemetry
 from serving.trust import Trust
+from serving.urgent import Urgent
 from serving.vectors import Vectors
 
 log = logging.getLogger("recsys.serving")
@@ -42,9 +45,11 @@ class Service:
         self.store: Store = open_store(settings.store)
         vectors = Vectors(settings.models / "embedders", self.store)
         self.live = Live(self.registry, self.store, vectors, self.clock, self.telemetry, settings.config)
+        self.urgent = Urgent(self.store, self.live, self.clock)
         self.desk = Desk(self.store, self.live, self.clock)
         self.exposures = ExposureLog(self.store, self.telemetry)
         self.features = FeatureLog(folder_of(settings.store), self.telemetry)
+        self.freshness, self.costs = Freshness(self.clock), StageCosts()
         self.ready = False
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -52,6 +57,13 @@ class Service:
     def served(self) -> Served:
         """The bundle in service; a request takes it once and keeps it to its end."""
         return self.live.served
+
+    def current(self) -> Served:
+        """``served`` for a request for lists, whose rankings are kept from one request to the next."""
+        served = self.live.served
+        if not served.funnel.remembers:
+            served.funnel.remember(RankingMemo(self.freshness, served))
+        return served
 
     def load(self) -> None:
         """Load the bundle in service, catch up with the store, warm up.

@@ -76,6 +76,22 @@ class Telemetry:
         self.swaps = Counter(
             "recsys_model_swaps", "Bundles put into service or refused", ("outcome",), registry=self.registry
         )
+        cached = Counter(
+            "recsys_cache", "Public answers by what was found in memory", ("found",), registry=self.registry
+        )
+        self.cache = {name: cached.labels(name) for name in ("hit", "stale", "outdated", "miss")}
+        self._requests: dict[tuple[str, int], Histogram] = {}
+
+    def request(self, route: str, status: int, seconds: float) -> None:
+        """Count and time a request; the label is looked up once."""
+        found = self._requests.get((route, status))
+        if found is None:
+            found = self._requests[route, status] = self.requests.labels(route, str(status))
+        found.observe(seconds)
+
+    def fallback(self, surface: str, reason: str) -> None:
+        """Count a list that is not what was asked for."""
+        self.fallbacks.labels(surface, reason).inc()
 
     def render(self) -> bytes:
         """Text format of Prometheus."""
@@ -115,4 +131,4 @@ class Measured:
             await self._app(scope, bounded, noting)
         finally:
             route = getattr(scope.get("route"), "path", "unmatched")
-            self._telemetry.requests.labels(route, str(status)).observe(time.perf_counter() - started)
+            self._telemetry.request(route, status, time.perf_counter() - started)

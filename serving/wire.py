@@ -1,6 +1,7 @@
 """Parameters of the read endpoints, and their translation to a query of the funnel."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Literal
 
@@ -142,7 +143,7 @@ def reader_of(service: Service, request: Request, params: ReadParams) -> tuple[s
     return ("session_id", params.session_id) if params.session_id is not None else None
 
 
-def past_of(served: Served, reader: tuple[str, str] | None, history: list[str]) -> Reader | None:
+def past_of(served: Served, reader: tuple[str, str] | None, history: Sequence[str]) -> Reader | None:
     """What is known of a reader, with the browser's own history in front."""
     known = None
     if reader is not None:

@@ -1,6 +1,7 @@
 """The demo site: a home page and article pages with their four lists."""
 
 import secrets
+import time
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 from recsys.pipeline import Query, Slate
 from recsys.schemas import Id
 from serving import answers, wire
+from serving.exposing import Exposing
 from serving.problems import Problem
 from serving.served import Served
 from serving.service import Service
+from serving.trust import new_nonce
 
 router = APIRouter(include_in_schema=False)
 LISTS = ["latest", "related", "popular", "must_reads"]
@@ -71,10 +74,10 @@ async def article_page(request: Request, article_id: Id) -> Response:
     reader = wire.past_of(served, who, [])
     query = wire.with_rules(service, served, Query(service.clock.now(), 5, row, reader=reader), LISTS)
     slates, _ = served.funnel.page(LISTS, query)
-    request_id = secrets.token_hex(12)
-    service.exposures.take(
-        answers.exposures_of(served, slates, request_id, who, service.clock.instant(), article_id, 0.0)
-    )
+    answer = answers.Answer(service, served, article_id, False, True)
+    request_id, _ = answer.personal(slates, who, new_nonce())
+    exposed = Exposing(service, served, query, request_id, who, article_id)
+    service.exposures.take(exposed.of(slates, LISTS, True, time.perf_counter()))
     blocks = [(_title(served, name), name, _cards(served, slate)) for name, slate in slates.items()]
     tracking = (
         orjson.dumps(

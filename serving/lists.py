@@ -1,0 +1,121 @@
+"""From checked parameters to an answer: the lists of one request."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from fastapi import Request
+
+from recsys.pipeline import Query, Slate
+from serving import answers, guard, wire
+from serving.exposing import Exposing
+from serving.pace import Stopwatch
+from serving.problems import Problem
+from serving.reply import Reply
+from serving.served import Served
+from serving.service import Service
+from serving.trust import new_nonce
+from serving.wire import ReadParams
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request for lists.
+
+    Attributes:
+        params: checked.
+        surfaces: the lists, in order.
+        article_id, url: what names the article being read.
+        history: what the browser keeps of its reader's past, oldest first.
+        page: whether the answer is a page of lists.
+        started: ``perf_counter`` at which the request came in.
+    """
+
+    params: ReadParams
+    surfaces: list[str]
+    article_id: str | None = None
+    url: str | None = None
+    history: Sequence[str] = ()
+    page: bool = False
+    started: float = 0.0
+
+
+def serve(service: Service, request: Request, asked: Asked) -> Reply:
+    """The answer.
+
+    Raises:
+        Problem: who may not ask, and with ``strict`` what is unknown.
+    """
+    if not service.ready:
+        raise Problem(
+            503, "the service is starting or stopping; try again shortly", headers={"Retry-After": "1"}
+        )
+    guard.require_read(request, service.keys)
+    service.urgent.look()
+    served, params = service.current(), asked.params
+    who = wire.reader_of(service, request, params)
+    context = wire.context_row(served, asked.article_id, asked.url, params.strict)
+    if params.strict and who is not None and asked.surfaces == ["for_you"]:
+        _require_known(served, who)
+    watch = _stopwatch(service, asked)
+    query = wire.query_of(service, served, params, context, wire.past_of(served, who, asked.history))
+    query = replace(wire.with_rules(service, served, query, asked.surfaces), pace=watch)
+    context_id = served.state.catalog.ids[context[0]] if context[0] is not None else asked.article_id
+    answer = answers.Answer(service, served, context_id, params.explain, asked.page)
+    if who is None and not asked.history:
+        slates = _slates(service, served, asked, query)
+        watch.begins("encoding")
+        reply = answer.public(slates)
+        watch.finish()
+        reply.lasting = not watch.left_out
+        return reply
+    return _personal(service, served, asked, query, who, answer, watch)
+
+
+def _stopwatch(service: Service, asked: Asked) -> Stopwatch:
+    budget = None if asked.params.timeout_ms is None else asked.params.timeout_ms / 1e3
+    return Stopwatch(service.costs, asked.started or time.perf_counter(), budget)
+
+
+def _personal(
+    service: Service,
+    served: Served,
+    asked: Asked,
+    query: Query,
+    who: tuple[str, str] | None,
+    answer: answers.Answer,
+    watch: Stopwatch,
+) -> Reply:
+    nonce = new_nonce()
+    # a history that the browser keeps is not logged, so what follows from it is not either
+    if not asked.history and service.features.wants(nonce.hex(), served):
+        query = replace(query, witness=[])
+    slates = _slates(service, served, asked, query)
+    watch.begins("encoding")
+    request_id, reply = answer.personal(slates, who, nonce)
+    watch.finish()
+    if query.witness:
+        service.features.take(served, request_id, query.now, answer.context_id, query.witness)
+    if who is not None:
+        exposed = Exposing(service, served, query, request_id, who, answer.context_id)
+        service.exposures.take(exposed.of(slates, asked.surfaces, asked.page, asked.started))
+    return reply
+
+
+def _slates(service: Service, served: Served, asked: Asked, query: Query) -> dict[str, Slate]:
+    if asked.page:
+        slates, lost = served.funnel.page(asked.surfaces, query)
+        service.telemetry.utility_lost.observe(lost)
+    else:
+        slates = {asked.surfaces[0]: served.funnel.slate(asked.surfaces[0], query)}
+    service.live.asked.note(served, query, asked.surfaces, asked.page)
+    for name, slate in slates.items():
+        if slate.fallback is not None:
+            service.telemetry.fallback(name, slate.fallback)
+    return slates
+
+
+def _require_known(served: Served, who: tuple[str, str]) -> None:
+    past = wire.past_of(served, who, [])
+    if past is None or len(past.rows) == 0:
+        raise Problem(404, "nothing is known of this reader", who[0])

@@ -1,0 +1,64 @@
+"""What must be gone on the next request, whichever worker takes it.
+
+Workers follow the store several times a second, and compare new articles with all others beside the
+requests. An article that was hidden, withdrawn or put under embargo does not wait for either: every
+request asks a number whether anything changed, and takes out of the lists what may not stand there.
+"""
+
+import logging
+from datetime import datetime
+
+from recsys.errors import StoreError
+from recsys.rules_editor import EditorRules
+from recsys.schemas import Article
+from recsys.store import Store
+from serving.clock import Clock
+from serving.live import Live
+
+log = logging.getLogger("recsys.serving")
+_AT_ONCE = 1_000
+
+
+class Urgent:
+    """Takes articles out of the lists, and rules into force, before a request is answered.
+
+    Args:
+        store: tells of changes.
+        live: the lists.
+        clock: the service's.
+    """
+
+    def __init__(self, store: Store, live: Live, clock: Clock) -> None:
+        self._store, self._live, self._clock = store, live, clock
+        self._number, self._seq = store.changes(), 0
+
+    def look(self) -> None:
+        """Follow what is urgent; costs next to nothing while nothing changed."""
+        number = self._store.changes()
+        if number == self._number:
+            return
+        try:
+            self._take_out()
+            version, rules = self._store.get_rules()
+        except StoreError as error:
+            # the lists go on from what is known, and the next request looks again
+            log.warning("changes_unread", extra={"reason": str(error)})
+            return
+        if version != self._live.rules.version:
+            self._live.rules = EditorRules.of(version, rules)
+        self._number = number
+
+    def _take_out(self) -> None:
+        served, now = self._live.served, self._clock.instant()
+        self._seq = max(self._seq, served.article_seq)
+        while changes := self._store.changes_after(self._seq, _AT_ONCE):
+            for change in changes:
+                if change.article is None or not _may_stand(change.article, now):
+                    served.state.catalog.hide(change.article_id)
+            self._seq = changes[-1].seq
+
+
+def _may_stand(article: Article, now: datetime) -> bool:
+    published, expires = article.published_at, article.expires_at
+    is_open = (published is None or published <= now) and (expires is None or expires > now)
+    return is_open and not article.is_hidden
