@@ -100,6 +100,8 @@ class Funnel:
 
     def page(self, surfaces: Sequence[str], query: Query) -> tuple[dict[str, Slate], float]:
         """All lists of a page, assembled jointly; with the share of utility that sharing cost."""
+        if len(surfaces) == 1:
+            return {surfaces[0]: self.slate(surfaces[0], query)}, 0.0
         pins = self._pins(surfaces, query)
         # room for what other lists take, pinned there or chosen
         depth = query.limit * len(surfaces) + sum(map(len, pins.values()))
@@ -395,8 +397,8 @@ class Funnel:
                 mask |= SOURCE_BIT["pin"]
             told = reason_of(names, parts) if parts else OTHERWISE
             reason = "Chosen by the editors" if row in pinned else told
-            won, by_name = tuple(winners.get(row, ())), dict(zip(names, parts, strict=False))
-            items.append(Item(row, at + 1, sum(parts), by_name, source_names(mask), reason, won))
+            won = tuple(winners.get(row, ()))
+            items.append(Item(row, at + 1, sum(parts), names, parts, source_names(mask), reason, won))
         return items
 
 

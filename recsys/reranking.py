@@ -47,6 +47,13 @@ class Variety:
         """``calibration`` where there are shares."""
         return 0.0 if self.shares is None else self.calibration
 
+    def share_of(self, sections: NDArray[np.int32]) -> NDArray[np.float64]:
+        """(n,) share that each section should have, 0 for one without."""
+        if self.shares is None or len(self.shares) == 0:
+            return np.zeros(len(sections))
+        known = (sections >= 0) & (sections < len(self.shares))
+        return np.where(known, self.shares.take(sections, mode="clip"), 0.0)
+
     def crowd(self, section: int, picks: int, places: int) -> float:
         """Penalty of one more article of a section.
 
@@ -132,34 +139,53 @@ def _pool(candidates: Candidates, catalog: Catalog, limit: int, variety: Variety
         return inside
     sections = catalog.section[candidates.rows]
     found = [inside]
-    for section, share in enumerate(variety.shares.tolist()):
-        if share * variety.places >= 1.0:
-            found.append(np.flatnonzero(sections == section)[: int(share * limit) + 1])
-    return np.unique(np.concatenate(found))
+    for section in np.flatnonzero(variety.shares * variety.places >= 1.0).tolist():
+        wanted = int(variety.shares[section] * limit) + 1
+        found.append(np.flatnonzero(sections == section)[:wanted])
+    taken = np.zeros(len(candidates), dtype=bool)
+    taken[np.concatenate(found)] = True
+    return np.flatnonzero(taken)
 
 
 def _greedy(
     pool: Candidates, catalog: Catalog, index: ExactIndex, limit: int, variety: Variety
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     n = len(pool)
-    likeness = None
-    if variety.diversity:
-        # fmax: what cannot be compared is no repetition
-        likeness = np.fmax(index.similarities(pool.rows, pool.rows), 0.0).astype(np.float64)
-        likeness *= variety.diversity
+    likeness = _Likeness(pool.rows, index) if variety.diversity else None
     crowding = _Crowding(catalog.section[pool.rows], variety)
-    nearest, open_scores = np.zeros(n), pool.scores.copy()
-    chosen, penalties = np.empty(limit, dtype=np.intp), np.zeros(n)
+    nearest, value = np.zeros(n), pool.scores - crowding.costs
+    chosen, penalties, left = np.empty(limit, dtype=np.intp), np.zeros(n), np.empty(n)
     for place in range(limit):
-        crowd = crowding.at(place)
-        pick = int((open_scores - nearest - crowd).argmax())
+        crowding.make_room(place, value)
+        pick = int(np.subtract(value, nearest, out=left).argmax())
         chosen[place] = pick
-        penalties[pick] = nearest[pick] + crowd[pick]
-        open_scores[pick] = -np.inf
+        penalties[pick] = nearest[pick] + crowding.costs[pick]
+        value[pick] = -np.inf
         if likeness is not None:
-            np.maximum(nearest, likeness[pick], out=nearest)
-        crowding.picked(pick)
+            np.maximum(nearest, variety.diversity * likeness.of(pick), out=nearest)
+        crowding.picked(pick, value)
     return chosen, penalties
+
+
+class _Likeness:
+    """How alike candidates are, found out for those that are picked.
+
+    Args:
+        rows: (n,) of the candidates.
+        index: their vectors.
+    """
+
+    def __init__(self, rows: NDArray[np.int32], index: ExactIndex) -> None:
+        alike = bool(index.has[rows].all())
+        self._vectors = index.take(rows) if alike else None
+        self._all = None if alike else index.similarities(rows, rows)
+
+    def of(self, pick: int) -> NDArray[np.float32]:
+        """(n,) how alike each candidate is with one of them; negative or 0 is no repetition."""
+        if self._vectors is not None:
+            return np.asarray(self._vectors @ self._vectors[pick])
+        # nor is what cannot be compared
+        return np.asarray(np.fmax(self._all[pick], 0.0))  # type: ignore[index]
 
 
 class _Crowding:
@@ -168,34 +194,39 @@ class _Crowding:
     Args:
         sections: (n,) of the candidates.
         variety: the penalties.
+
+    Attributes:
+        costs: (n,) of one more article of each candidate's section.
     """
 
     def __init__(self, sections: NDArray[np.int32], variety: Variety) -> None:
-        self._sections, self._variety = sections.tolist(), variety
-        self._costs = variety.section_spread != 0 or variety.by_share != 0
+        self._sections, self._variety = sections, variety
+        self._matters = variety.section_spread != 0 or variety.by_share != 0
+        self._places, self._picks = variety.places, dict[int, int]()
         self._members: dict[int, NDArray[np.intp]] = {}
-        self._picks: dict[int, int] = {}
-        self._crowd, self._places = np.zeros(len(sections)), variety.places
-        if self._costs:
-            for section in set(self._sections):
-                self._members[section] = np.flatnonzero(sections == section)
-                self._settle(section)
+        self.costs = np.zeros(len(sections))
+        if self._matters and variety.by_share:
+            ahead = np.maximum(1.0 - variety.share_of(sections) * self._places, 0.0)
+            self.costs = variety.by_share * ahead
 
-    def _settle(self, section: int) -> None:
-        cost = self._variety.crowd(section, self._picks.get(section, 0), self._places)
-        self._crowd[self._members[section]] = cost
-
-    def at(self, place: int) -> NDArray[np.float64]:
-        """(n,) penalties when ``place`` articles have been picked."""
-        if self._costs and place >= self._places:
+    def make_room(self, place: int, value: NDArray[np.float64]) -> None:
+        """Take the shares of more places, once the list is longer than those it has to fill."""
+        if self._matters and place >= self._places:
             self._places = place + 1
-            for section in self._members:
-                self._settle(section)
-        return self._crowd
+            for section in set(self._sections.tolist()):
+                self._settle(section, value)
 
-    def picked(self, pick: int) -> None:
-        """Count a pick."""
-        section = self._sections[pick]
-        if self._costs and section != UNKNOWN:
+    def picked(self, pick: int, value: NDArray[np.float64]) -> None:
+        """Count a pick, and lower the ``value`` (n,) of others of its section."""
+        section = int(self._sections[pick])
+        if self._matters and section != UNKNOWN:
             self._picks[section] = self._picks.get(section, 0) + 1
-            self._settle(section)
+            self._settle(section, value)
+
+    def _settle(self, section: int, value: NDArray[np.float64]) -> None:
+        members = self._members.get(section)
+        if members is None:
+            members = self._members[section] = np.flatnonzero(self._sections == section)
+        cost = self._variety.crowd(section, self._picks.get(section, 0), self._places)
+        value[members] -= cost - self.costs[members[0]]
+        self.costs[members] = cost

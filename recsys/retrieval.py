@@ -10,7 +10,6 @@ from recsys.covisitation import Sums
 from recsys.profile import Reader
 from recsys.rules import Eligibility
 from recsys.state import State
-from recsys.unique_rows import UniqueRows
 
 _NONE = np.zeros(0, np.int32)
 _OPENINGS = 10
@@ -70,7 +69,7 @@ def history_rows(state: State, eligibility: Eligibility, reader: Reader, n: int,
     rows, cosines = near.rows[past, :per_read].ravel(), near.cosines[past, :per_read].ravel()
     allowed = np.flatnonzero((rows >= 0) & eligibility.mask(state.catalog, rows))
     rows, cosines = rows[allowed], cosines[allowed]
-    last, which = UniqueRows().of(rows)
+    last, which = state.unique_rows.of(rows)
     nearest = np.full(len(last), -np.inf, dtype=np.float32)
     np.maximum.at(nearest, which, cosines)
     rows = rows[last]

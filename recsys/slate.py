@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from recsys.features import Seen
 from recsys.profile import Reader
@@ -73,15 +73,15 @@ class Query:
         return nobody and not len(self.exclude) and self.witness is None
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """One place of a list.
 
     Attributes:
         row: catalogue row.
         position: 1-based.
-        score: sum of ``parts``.
-        parts: additive parts of the score by name.
+        score: sum of the parts.
+        names: of the parts.
+        values: of the parts.
         sources: candidate generators that brought it.
         reason: for the reader, in plain words.
         won_from: lists that wanted it too.
@@ -90,10 +90,16 @@ class Item:
     row: int
     position: int
     score: float
-    parts: dict[str, float]
+    names: tuple[str, ...]
+    values: Sequence[float]
     sources: list[str]
     reason: str
     won_from: tuple[str, ...] = ()
+
+    @property
+    def parts(self) -> dict[str, float]:
+        """Additive parts of the score by name."""
+        return dict(zip(self.names, self.values, strict=False))
 
 
 @dataclass(frozen=True, slots=True)

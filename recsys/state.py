@@ -19,6 +19,7 @@ from recsys.places import Places
 from recsys.popularity import EventBatch, Popularity
 from recsys.profile import Histories, reader_key
 from recsys.schemas import EVENT_TYPES, Article, Event
+from recsys.unique_rows import UniqueRows
 
 _CODES = {name: code for code, name in enumerate(EVENT_TYPES)}
 _OPENINGS = frozenset((_CODES["view"], _CODES["click"]))
@@ -56,6 +57,7 @@ class State:
         # an empty table of pasts is false as a truth value
         self.histories = Histories(config.profile) if histories is None else histories
         self.learned = learned or Learned.nothing(config)
+        self.unique_rows = UniqueRows()
         self.popularity.resize(len(catalog))
         self.index.resize(len(catalog))
         self.regroup()
