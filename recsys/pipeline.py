@@ -5,7 +5,6 @@ One fixed order of stages for every surface; what differs is configuration.
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +20,10 @@ from recsys.reranking import Variety, one_version_each, rerank, without_versions
 from recsys.retrieval import Need, generate
 from recsys.rules import Eligibility, keep_away
 from recsys.rules_editor import Boost
-from recsys.slate import Item, Query, Slate
+from recsys.slate import Item, Memo, Query, Slate
 from recsys.state import State
 
-__all__ = ["Funnel", "Item", "Memo", "Query", "Slate"]
+__all__ = ["Funnel", "Item", "Query", "Slate"]
 
 KEEPS_FIRST = frozenset(("latest", "popular"))
 
@@ -44,16 +43,6 @@ class _Ranked:
     candidates: Candidates
     fallback: str | None
     hurried: bool = False
-
-
-class Memo(Protocol):
-    """Keeps rankings that are the same for all readers, for as long as nothing that they rest on changes."""
-
-    def get(self, key: Hashable) -> object | None:
-        """What was kept under ``key``, None where it is not there or no longer true."""
-
-    def put(self, key: Hashable, value: object) -> None:
-        """Keep a ranking."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """What is asked of the funnel and what it answers."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -17,6 +17,16 @@ class Pace(Protocol):
 
     def begins(self, stage: str) -> bool:
         """The stage before ends here; whether ``stage`` shall run. Others than ``OPTIONAL`` always do."""
+
+
+class Memo(Protocol):
+    """Keeps rankings that are the same for all readers, for as long as nothing that they rest on changes."""
+
+    def get(self, key: Hashable) -> object | None:
+        """What was kept under ``key``, None where it is not there or no longer true."""
+
+    def put(self, key: Hashable, value: object) -> None:
+        """Keep a ranking."""
 
 
 @dataclass(frozen=True, slots=True)

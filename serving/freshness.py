@@ -1,6 +1,7 @@
 """For how long an answer stays true: it rests on articles, rules, events and the passing of time."""
 
 import time
+from collections import deque
 from collections.abc import Hashable
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ AGE_SECONDS = 5.0
 # below it every event is seen by the next request
 _BUSY_EVENTS_PER_SECOND = 20.0
 _WINDOW_SECONDS = 0.25
+_WINDOWS = 4
 
 FRESH, AGING, OVER = range(3)
 
@@ -51,7 +53,8 @@ class Freshness:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._since, self._count, self._rate = time.monotonic(), 0, 0.0
+        self._since, self._count = time.monotonic(), 0
+        self._rates = deque([0.0] * _WINDOWS, maxlen=_WINDOWS)
 
     def mark(self, served: Served, rules: EditorRules | None) -> Mark:
         """What an answer rests on that is made now.
@@ -74,18 +77,19 @@ class Freshness:
         age = time.monotonic() - mark.at
         if mark.events == served.event_seq:
             return FRESH if age < AGE_SECONDS else AGING
-        if self._events_per_second(served.event_seq) < _BUSY_EVENTS_PER_SECOND:
+        if not self._is_busy(served.event_seq):
             return OVER
         if age < EVENTS_SECONDS:
             return FRESH
         return AGING if age < 2 * EVENTS_SECONDS else OVER
 
-    def _events_per_second(self, count: int) -> float:
+    def _is_busy(self, count: int) -> bool:
+        """Whether many events arrived in each of the last quarters of a second; one burst is not enough."""
         now = time.monotonic()
         if now - self._since >= _WINDOW_SECONDS:
-            self._rate = max(count - self._count, 0) / (now - self._since)
+            self._rates.append(max(count - self._count, 0) / (now - self._since))
             self._since, self._count = now, count
-        return self._rate
+        return min(self._rates) >= _BUSY_EVENTS_PER_SECOND
 
 
 class RankingMemo:
