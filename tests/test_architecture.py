@@ -35,6 +35,7 @@ LAYERS = (
         "affinity",
         "age",
         "examination",
+        "skill",
         "covisitation",
         "ranker",
         "topics",
