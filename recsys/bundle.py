@@ -296,6 +296,19 @@ class Registry:
         if previous.is_symlink() and Path(os.readlink(previous)).name == standing:
             previous.unlink(missing_ok=True)
 
+    def shadow(self) -> str | None:
+        """The version that is marked as shadow; it scores and is never shown."""
+        marker = self.folder / "shadow"
+        return Path(os.readlink(marker)).name if marker.is_symlink() else None
+
+    def mark_shadow(self, version: str | None) -> None:
+        """Mark a verified bundle as shadow; None ends it."""
+        if version is None:
+            (self.folder / "shadow").unlink(missing_ok=True)
+        else:
+            open_bundle(self.path(version))
+            self._point("shadow", version)
+
     def _point(self, name: str, version: str) -> None:
         aside = self.folder / f".{name}.{os.getpid()}"
         try:

@@ -108,6 +108,13 @@ class Learned:
         )
 
 
+def read_examination(bundle: Bundle) -> Examination:
+    """By how much places are looked at, as far as training could tell."""
+    if EXAMINATION not in bundle.manifest["files"]:
+        return Examination()
+    return Examination.from_json(_json(bundle.path / EXAMINATION))
+
+
 def _json(path: Path) -> dict[str, Any]:
     try:
         values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

@@ -76,10 +76,15 @@ class Live:
             BundleError, StoreError: with the reason; the process should end.
         """
         with _uncollected():
-            self.served = self._load(self._registry.require_current())
+            self.served = self.open(self._registry.require_current())
         trial.require_good(self.served, SYNTHETIC, frozenset(), self._clock.now())
 
-    def _load(self, version: str) -> Served:
+    def open(self, version: str) -> Served:
+        """A verified bundle with everything that the store holds.
+
+        Raises:
+            BundleError, EmbedderError, StoreError: with the reason.
+        """
         bundle = open_bundle(self._registry.path(version))
         state = read_state(bundle, self._config)
         served = Served(bundle, state, Funnel(state))
@@ -237,7 +242,7 @@ class Live:
     def _load_and_try(self, version: str, full: frozenset[str]) -> Served:
         with _uncollected():
             try:
-                served = self._load(version)
+                served = self.open(version)
             except (BundleError, StoreError):
                 raise
             except EmbedderError as error:

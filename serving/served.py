@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from recsys.bundle import Bundle
+from recsys.config import Config
 from recsys.pipeline import Funnel
 from recsys.state import State
 from recsys.store.contents import StoredArticle
@@ -16,6 +17,7 @@ class Served:
         bundle, state, funnel: never exchanged; the state lives on with the store.
         event_seq, article_seq: how far the state has followed the store.
         waiting: articles that are listed and not embedded yet, by id.
+        leaning: whether what was learned from clicks is left out of the lists.
     """
 
     bundle: Bundle
@@ -24,6 +26,17 @@ class Served:
     event_seq: int = 0
     article_seq: int = 0
     waiting: dict[str, StoredArticle] = field(default_factory=dict)
+    leaning: bool = False
+
+    def __post_init__(self) -> None:
+        self._whole = self.state.config
+
+    def lean(self, wanted: bool) -> None:
+        """Rank by fresh counters and content alone, or again by what was learned too."""
+        self.leaning = wanted
+        self.state.config = leaning_config(self._whole) if wanted else self._whole
+        # rankings that were kept for the catalogue as it stands are of the other kind
+        self.state.catalog.version += 1
 
     @property
     def version(self) -> str:
@@ -34,3 +47,12 @@ class Served:
     def model_id(self) -> str:
         """Identity of the embedding model of its vectors."""
         return str(self.bundle.manifest["embedder"]["model_id"])
+
+
+def leaning_config(config: Config) -> Config:
+    """The configuration without learned curves and learned recipes: what a decayed bundle serves by."""
+    surfaces = {
+        name: getattr(config.surfaces, name).model_copy(update={"ranking": "blend", "blending": "weights"})
+        for name in type(config.surfaces).model_fields
+    }
+    return config.model_copy(update={"surfaces": config.surfaces.model_copy(update=surfaces)})

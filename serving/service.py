@@ -21,6 +21,7 @@ from serving.telemetry import Telemetry
 from serving.trust import Trust
 from serving.urgent import Urgent
 from serving.vectors import Vectors
+from serving.watch import Watch
 
 log = logging.getLogger("recsys.serving")
 
@@ -85,7 +86,9 @@ class Service:
         """Take requests: commit events, follow the store, log exposures."""
         self.committer = GroupCommitter(self.store, self.live.on_commit)
         self.live.catch_up_events(self.served)
-        self._tasks = [asyncio.create_task(self.live.follow()), asyncio.create_task(self._write_logs())]
+        watch = Watch(self.settings, self.registry, self.clock, self.telemetry)
+        work = (self.live.follow(), self._write_logs(), watch.follow(lambda: self.served))
+        self._tasks = [asyncio.create_task(each) for each in work]
         self.ready = True
         log.info("ready", extra={"version": self.served.version, "articles": len(self.served.state.catalog)})
 

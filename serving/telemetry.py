@@ -66,7 +66,9 @@ class Telemetry:
             buckets=_BUCKETS,
             registry=self.registry,
         )
+        self._of_models()
 
+    def _of_models(self) -> None:
         self.embedding_failures = Counter(
             "recsys_embedding_failures", "Attempts to embed articles that failed", registry=self.registry
         )
@@ -92,6 +94,16 @@ class Telemetry:
     def fallback(self, surface: str, reason: str) -> None:
         """Count a list that is not what was asked for."""
         self.fallbacks.labels(surface, reason).inc()
+
+        self.skill_ratio = Gauge(
+            "recsys_model_skill_ratio",
+            "Skill on the lists of the last day over that of the gate",
+            registry=self.registry,
+        )
+        self.leaning = Gauge(
+            "recsys_model_leaning", "1 while learned curves and recipes are left out", registry=self.registry
+        )
+        self.skill_ratio.set(float("nan"))
 
     def render(self) -> bytes:
         """Text format of Prometheus."""

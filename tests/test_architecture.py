@@ -41,7 +41,7 @@ LAYERS = (
         "topics",
         "recipes",
     },
-    {"rules", "rules_editor", "learned", "state", "arrivals"},
+    {"rules", "rules_editor", "learned", "state", "arrivals", "shadowed"},
     {"counted_features", "in_list", "recency", "features", "snapshot"},
     {"retrieval", "blending", "reasons", "reranking", "page", "exploration"},
     {"slate"},

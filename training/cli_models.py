@@ -1,15 +1,17 @@
 """Commands of the registry of bundles."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
 from recsys.bundle import Registry, open_bundle, read_manifest
-from recsys.errors import RecsysError
+from recsys.errors import RecsysError, UsageError
 from training import console
 from training.card import gate_row, model_card
 from training.cli_options import Models
+from training.shadow_report import shadow_report, told_of_shadow
 
 models_app = typer.Typer(help="The registry of bundles.", no_args_is_help=True)
 
@@ -30,11 +32,22 @@ def list_models(models: Models, as_json: Annotated[bool, typer.Option("--json")]
             facts |= {"gate": gate_row(manifest), "error": None}
         except RecsysError as error:
             facts = {"error": str(error)}
-        rows.append({"version": name, "current": name == current, **facts})
+        marks = {"current": name == current, "shadow": name == registry.shadow()}
+        rows.append({"version": name, **marks, "rescored": _rescored(models, name), **facts})
     if as_json:
         console.print_json(rows)
         return
     console.wide.print(_side_by_side(rows))
+    for row in rows:
+        if row["rescored"] is not None:
+            console.out.print(f"{row['version']} on the lists of its last day: {row['rescored']['told']}")
+
+
+def _rescored(models: Path, version: str) -> dict[str, Any] | None:
+    from serving.rescoring import standing, told
+
+    entry = standing(models, version)
+    return None if entry is None else {**entry, "told": told(entry)}
 
 
 def _side_by_side(rows: list[dict[str, Any]]) -> Table:
@@ -42,7 +55,7 @@ def _side_by_side(rows: list[dict[str, Any]]) -> Table:
     heads = ("articles", "events", "lists", "AUC", "blend", "decayed", "nDCG@10", "gate")
     table = Table("", "version", "created", *heads)
     for row in rows:
-        start = ["*" if row["current"] else "", str(row["version"])]
+        start = ["*" if row["current"] else "shadow" if row["shadow"] else "", str(row["version"])]
         if row["error"] is not None:
             table.add_row(*start, str(row["error"]), *[""] * len(heads))
             continue
@@ -96,6 +109,37 @@ def promote(version: str, models: Models) -> None:
     if gate.get("verdict") == "failed":
         console.say(f"promoted although the gate refused it in training: {'; '.join(gate['reasons'])}")
     console.out.print(f"{version} is in service")
+
+
+@models_app.command()
+def shadow(
+    models: Models,
+    version: Annotated[str | None, typer.Argument(help="Bundle that scores and is never shown.")] = None,
+    off: Annotated[bool, typer.Option("--off", help="End it.")] = False,
+    report: Annotated[bool, typer.Option("--report", help="What the clicks say so far.")] = False,
+    store: Annotated[str | None, typer.Option(help="Store URL, for --report.")] = None,
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
+    """Let a bundle score a share of what is served, off the path of requests; a running service follows.
+
+    Example: recsys models shadow v20260101-080000 --models models
+    """
+    registry = Registry(models)
+    if off:
+        registry.mark_shadow(None)
+        console.out.print("no bundle is in the shadow")
+        return
+    version = version or registry.shadow()
+    if version is None:
+        raise UsageError("name a version ('recsys models list' shows them), or end it with --off")
+    if report:
+        if store is None:
+            raise UsageError("--report needs --store, where the clicks are")
+        found = shadow_report(registry, version, store)
+        console.print_json(found) if as_json else console.out.print(told_of_shadow(found), markup=False)
+        return
+    registry.mark_shadow(version)
+    console.out.print(f"{version} is in the shadow; see it with --report --store URL")
 
 
 @models_app.command()

@@ -74,6 +74,7 @@ def doctor(
     if models is not None:
         _check(table, wrong, "bundle in service", lambda: open_bundle(
             Registry(models).path(Registry(models).require_current())).version)  # fmt: skip
+        _check(table, wrong, "rescored", lambda: _rescored(models))
     if store is not None:
         _check(table, wrong, "store", lambda: f"{open_store(store, create=False).last_event_seq():,} events")
     if models is not None and not wrong:
@@ -81,6 +82,15 @@ def doctor(
     console.wide.print(table)
     if wrong:
         raise DataError("; ".join(wrong))
+
+
+def _rescored(models: Path) -> str:
+    from serving.rescoring import standing, told
+
+    entry = standing(models, Registry(models).require_current())
+    if entry is not None and entry["leaning"]:
+        raise DataError(f"the bundle in service has decayed: {told(entry)}; train a new one")
+    return "not yet; a running service looks once a day" if entry is None else told(entry)
 
 
 def _languages(models: Path, store: str | None) -> str:
