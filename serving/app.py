@@ -45,6 +45,8 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.service = service
+    # routes are tried in this order: what is called most comes first
+    app.router.routes.insert(0, events.ROUTE)
     for room in (lists, events, articles, steering, health):
         app.include_router(room.router)
     if settings.demo:

@@ -1,14 +1,16 @@
 """Natural group commit: whatever queued during the last commit is the next transaction.
 
-A request is answered only after its events are durable and the live state has counted them.
+A request is answered only after its events are durable and the live state has counted them. The queue
+belongs to the event loop and goes to the writing thread as a whole: a thread that woke for every event
+would take the interpreter from the requests that are about to bring the next ones.
 """
 
 import asyncio
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from queue import SimpleQueue
 
 from recsys.errors import StoreError
 from recsys.schemas import Event
@@ -27,6 +29,9 @@ class _Waiting:
     future: "asyncio.Future[list[int | None]]"
 
 
+_Outcome = tuple[list[_Waiting], list[int | None] | Exception]
+
+
 class GroupCommitter:
     """Writes events of many requests in shared transactions, in one thread.
 
@@ -43,10 +48,11 @@ class GroupCommitter:
         self.commits = self.events = self.duplicates = 0
         self.last_commit_seconds = 0.0
         self._store, self._on_commit, self._max = store, on_commit, max_waiting
-        self._queue: deque[_Waiting] = deque()
+        self._queue: list[_Waiting] = []
         self._waiting = 0
-        self._wake = threading.Condition()
-        self._closing = False
+        self._work: SimpleQueue[list[_Waiting] | None] = SimpleQueue()
+        self._is_writing = self._closing = False
+        self._idle = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._run, name="group-commit", daemon=True)
         self._thread.start()
@@ -65,51 +71,63 @@ class GroupCommitter:
         """
         if not events:
             return []
+        if self._closing or self._waiting + len(events) > self._max:
+            raise OverloadedError
+        if not self._queue:
+            # requests that are ready too come along
+            self._loop.call_soon(self._hand_over)
         future: asyncio.Future[list[int | None]] = self._loop.create_future()
-        with self._wake:
-            if self._closing or self._waiting + len(events) > self._max:
-                raise OverloadedError
-            self._queue.append(_Waiting(events, future))
-            self._waiting += len(events)
-            self._wake.notify()
+        self._queue.append(_Waiting(events, future))
+        self._waiting += len(events)
         return await future
 
     async def close(self) -> None:
         """Finish what is queued, then stop."""
-        with self._wake:
-            self._closing = True
-            self._wake.notify()
+        self._closing = True
+        if self._waiting:
+            await self._idle.wait()
+        self._work.put(None)
         await asyncio.to_thread(self._thread.join)
 
-    def _run(self) -> None:
-        while True:
-            with self._wake:
-                while not self._queue and not self._closing:
-                    self._wake.wait()
-                batch = list(self._queue)
-                self._queue.clear()
-            if not batch:
-                return
-            self._commit(batch)
-            with self._wake:
-                self._waiting -= sum(len(item.events) for item in batch)
+    def _hand_over(self) -> None:
+        if self._queue and not self._is_writing:
+            self._is_writing = True
+            self._work.put(self._queue)
+            self._queue = []
 
-    def _commit(self, batch: list[_Waiting]) -> None:
+    def _written(self, batch: list[_Waiting]) -> None:
+        self._waiting -= sum(len(item.events) for item in batch)
+        self._is_writing = False
+        self._hand_over()
+        if self._closing and not self._waiting:
+            self._idle.set()
+
+    def _run(self) -> None:
+        while (batch := self._work.get()) is not None:
+            told = self._commit(batch)
+            self._loop.call_soon_threadsafe(self._told, batch, told)
+
+    def _commit(self, batch: list[_Waiting]) -> list[_Outcome]:
+        """What became of a batch, part by part; never raises: this thread outlives what a store may do."""
         started = time.perf_counter()
         try:
             numbers = self._store.append_events([event for item in batch for event in item.events])
-        except Exception as error:  # this thread outlives whatever a store may raise
-            self._one_by_one(batch, error)
-            return
+        except Exception as error:
+            if len(batch) == 1:
+                return [(batch, error)]
+            # one event that the store chokes on harms no other
+            return [told for item in batch for told in self._commit([item])]
         self.last_commit_seconds = time.perf_counter() - started
-        self._loop.call_soon_threadsafe(self._resolve, batch, numbers)
+        return [(batch, numbers)]
 
-    def _one_by_one(self, batch: list[_Waiting], error: Exception) -> None:
-        if len(batch) == 1:
-            self._loop.call_soon_threadsafe(self._fail, batch[0], error)
-            return
-        for item in batch:
-            self._commit([item])
+    def _told(self, batch: list[_Waiting], outcomes: list[_Outcome]) -> None:
+        # the next batch is written while the answers of this one are
+        self._written(batch)
+        for part, outcome in outcomes:
+            if isinstance(outcome, Exception):
+                self._fail(part[0], outcome)
+            else:
+                self._resolve(part, outcome)
 
     def _fail(self, item: _Waiting, error: Exception) -> None:
         if not item.future.done():

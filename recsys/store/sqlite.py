@@ -25,7 +25,6 @@ from recsys.store.protocol import ConflictError, Erased
 from recsys.store.sqlite_contents import SqliteSnapshot, fill, require_empty
 from recsys.store.sqlite_rows import (
     EVENT_COLUMNS,
-    EVENT_PLACES,
     LAST_WITH_EXPOSURES,
     MIGRATIONS,
     SCHEMA,
@@ -35,6 +34,7 @@ from recsys.store.sqlite_rows import (
     event_of,
     event_row,
     exposure_of,
+    insert_events,
     instant,
     micros,
     span,
@@ -137,16 +137,10 @@ class SqliteStore:
 
     def append_events(self, events: Sequence[Event]) -> list[int | None]:
         """See ``Store.append_events``."""
-        insert = f"INSERT OR IGNORE INTO events ({EVENT_COLUMNS}) VALUES ({EVENT_PLACES})"
-
-        def work(connection: sqlite3.Connection) -> list[int | None]:
-            cursor = connection.cursor()
-            return [
-                cursor.lastrowid if cursor.execute(insert, event_row(event)).rowcount else None
-                for event in events
-            ]
-
-        return self._write("append events to", work) if events else []
+        if not events:
+            return []
+        rows = [event_row(event) for event in events]
+        return self._write("append events to", lambda connection: insert_events(connection, rows))
 
     def events_after(self, seq: int, limit: int = 10_000) -> list[tuple[int, Event]]:
         """See ``Store.events_after``."""

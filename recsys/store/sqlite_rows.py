@@ -4,6 +4,8 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
+from operator import attrgetter
 from typing import Any
 
 from recsys.errors import StoreError
@@ -31,7 +33,10 @@ EVENT_COLUMNS = (
     "context_article_id, value, site, trust"
 )
 _EVENT_NAMES = tuple(EVENT_COLUMNS.split(", "))
+_VALUES, _TS = attrgetter(*_EVENT_NAMES), _EVENT_NAMES.index("ts")
 EVENT_PLACES = ", ".join("?" * len(_EVENT_NAMES))
+
+_MOST_ROWS = 256
 
 
 @contextmanager
@@ -64,7 +69,32 @@ def span(since: datetime | None, until: datetime | None) -> tuple[int, int]:
 
 def event_row(event: Event) -> tuple[Any, ...]:
     """Values in the order of ``EVENT_COLUMNS``."""
-    return tuple(micros(event.ts) if name == "ts" else getattr(event, name) for name in _EVENT_NAMES)
+    values = _VALUES(event)
+    return (*values[:_TS], micros(values[_TS]), *values[_TS + 1 :])
+
+
+def insert_events(connection: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> list[int | None]:
+    """Insert rows of ``event_row``; a sequence number each, None for an id that is there.
+
+    A repeated id may leave out a number. Many rows make one statement: between statements the interpreter
+    changes threads, which costs more than the insert.
+    """
+    numbers: list[int | None] = []
+    while len(numbers) < len(rows):
+        left = len(rows) - len(numbers)
+        # sizes are few, so that their statements stay prepared
+        size = min(_MOST_ROWS, 1 << left.bit_length() - 1)
+        part = rows[len(numbers) : len(numbers) + size]
+        inserted = connection.execute(_inserting(size), [value for row in part for value in row]).fetchall()
+        fresh = {name: seq for seq, name in inserted}
+        numbers += [fresh.pop(row[0], None) for row in part]
+    return numbers
+
+
+@cache
+def _inserting(size: int) -> str:
+    places = ", ".join([f"({EVENT_PLACES})"] * size)
+    return f"INSERT OR IGNORE INTO events ({EVENT_COLUMNS}) VALUES {places} RETURNING seq, event_id"
 
 
 def event_of(values: Sequence[Any]) -> Event:

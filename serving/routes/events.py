@@ -7,6 +7,7 @@ import orjson
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import ValidationError
+from starlette.routing import Route
 
 from recsys.schemas import Event
 from serving import guard
@@ -46,9 +47,14 @@ async def post_events(request: Request) -> Response:
         ("duplicate", len(numbers) - fresh),
         ("rejected", len(rejected)),
     ):
-        service.telemetry.events.labels(outcome).inc(count)
+        if count:
+            service.telemetry.events.labels(outcome).inc(count)
     body = {"accepted": fresh, "duplicates": len(numbers) - fresh, "rejected": rejected}
     return Response(orjson.dumps(body), 202, media_type="application/json")
+
+
+# the framework's own route solves dependencies, of which there are none
+ROUTE = Route("/v1/events", post_events, methods=["POST"])
 
 
 async def read_json_rows(request: Request, most: int, max_bytes: int, types: tuple[str, ...]) -> list[Any]:
