@@ -19,6 +19,7 @@ from recsys.schemas import parse_time
 from recsys.store import open_store
 from serving.app import create_app
 from serving.settings import Settings, with_keys
+from serving.telemetry import shared_by_workers
 
 _HANDED_DOWN = "RECSYS_WORKER_SETTINGS"
 
@@ -78,7 +79,8 @@ def serve(settings: Settings, workers: int = 1) -> None:
         uvicorn.run(create_app(settings), **_listening(settings))
         return
     os.environ[_HANDED_DOWN] = _to_json(settings)
-    uvicorn.run("serving.__main__:worker_app", factory=True, workers=workers, **_listening(settings))
+    with shared_by_workers():
+        uvicorn.run("serving.__main__:worker_app", factory=True, workers=workers, **_listening(settings))
 
 
 def _listening(settings: Settings) -> dict[str, Any]:

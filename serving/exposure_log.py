@@ -32,6 +32,11 @@ class ExposureLog:
         self._waiting: list[Exposed | Exposure] = []
         self._trimmed = float("-inf")
 
+    @property
+    def waiting(self) -> int:
+        """Lists that are not yet written."""
+        return len(self._waiting)
+
     def take(self, exposures: Sequence[Exposed | Exposure]) -> None:
         """Queue served lists; never waits, losses are counted."""
         if len(self._waiting) + len(exposures) > _MAX_WAITING:

@@ -4,6 +4,7 @@ import asyncio
 import ctypes
 import gc
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -46,6 +47,7 @@ class Live:
         served: the bundle in service; a request takes it once and keeps it to its end.
         rules: the editors' rules in force.
         asked: what another bundle is tried with.
+        followed: ``time.monotonic()`` of the last look at the store's events.
     """
 
     served: Served
@@ -63,7 +65,7 @@ class Live:
         self._clock, self._telemetry, self._config = clock, telemetry, config
         self._newcomers = Newcomers(store, vectors, clock, telemetry)
         self.rules = EditorRules.of(*store.get_rules())
-        self.asked = AskedLately()
+        self.asked, self.followed = AskedLately(), time.monotonic()
         self._data_versions: dict[str, int] = {}
         self._swapping = asyncio.Lock()
         self._embedded = asyncio.Condition()
@@ -149,6 +151,8 @@ class Live:
             try:
                 more = await step()
             except Exception as error:  # a worker that no longer follows would serve ever older lists
+                if isinstance(error, StoreError):
+                    self._telemetry.store_errors.labels("follow").inc()
                 log.warning("follow_failed", extra={"step": step.__name__, "reason": repr(error)})
                 more = False
             await asyncio.sleep(0.0 if more else _POLL_SECONDS)
@@ -163,6 +167,7 @@ class Live:
         if self._others_wrote("events"):
             self.catch_up_events(self.served)
             self.rules = EditorRules.of(*self._store.get_rules())
+        self.followed = time.monotonic()
         return False
 
     async def _follow_articles(self) -> bool:

@@ -98,10 +98,11 @@ def _overloaded(_: Request, error: Exception) -> Response:
     return problem_response(503, detail, headers={"Retry-After": "1"})
 
 
-def _refused(_: Request, error: Exception) -> Response:
+def _refused(request: Request, error: Exception) -> Response:
     if isinstance(error, ConflictError):
         return problem_response(409, str(error))
     if isinstance(error, StoreError):
+        request.app.state.service.telemetry.store_errors.labels("request").inc()
         detail = "the store does not take writes; nothing of this request was kept, send it again later"
         return problem_response(503, detail, headers={"Retry-After": "5"})
     return problem_response(422 if isinstance(error, BundleError) else 400, str(error))

@@ -7,6 +7,7 @@ import logging
 from recsys.bundle import Registry
 from recsys.profile import reader_key
 from recsys.store import Store, open_store
+from serving import gauges, stopping
 from serving.clock import Clock
 from serving.desk import Desk
 from serving.exposure_log import ExposureLog
@@ -33,7 +34,8 @@ class Service:
         settings: start-up settings.
 
     Attributes:
-        ready: whether requests are taken.
+        ready: whether requests are answered.
+        stopping: whether the stop has begun; requests are answered to its end.
     """
 
     committer: GroupCommitter
@@ -51,7 +53,7 @@ class Service:
         self.exposures = ExposureLog(self.store, self.telemetry)
         self.features = FeatureLog(folder_of(settings.store), self.telemetry)
         self.freshness, self.costs = Freshness(self.clock), StageCosts()
-        self.ready = False
+        self.ready, self.stopping = False, False
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -65,6 +67,11 @@ class Service:
         if not served.funnel.remembers:
             served.funnel.remember(RankingMemo(self.freshness, served))
         return served
+
+    @property
+    def takes_more(self) -> bool:
+        """Whether a load balancer should send requests here."""
+        return self.ready and not self.stopping
 
     def load(self) -> None:
         """Load the bundle in service, catch up with the store, warm up.
@@ -87,14 +94,20 @@ class Service:
         self.committer = GroupCommitter(self.store, self.live.on_commit)
         self.live.catch_up_events(self.served)
         watch = Watch(self.settings, self.registry, self.clock, self.telemetry)
-        work = (self.live.follow(), self._write_logs(), watch.follow(lambda: self.served))
+        work = (
+            self.live.follow(),
+            self._write_logs(),
+            watch.follow(lambda: self.served),
+            gauges.keep(self),
+        )
         self._tasks = [asyncio.create_task(each) for each in work]
+        stopping.announce(self, self.settings.drain_seconds)
         self.ready = True
         log.info("ready", extra={"version": self.served.version, "articles": len(self.served.state.catalog)})
 
     async def stop(self) -> None:
         """Finish what is queued."""
-        self.ready = False
+        self.ready, self.stopping = False, True
         for task in self._tasks:
             task.cancel()
         for task in self._tasks:

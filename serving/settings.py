@@ -26,6 +26,7 @@ class Settings:
         as_of: where the clock starts.
         host, port: where it listens.
         public_key, secret_key: from the environment or the configuration.
+        drain_seconds: after SIGTERM, answered on while ``/health/ready`` already says 503.
         demo: whether the demo site is served at ``/``.
         workers: processes that share the calls.
     """
@@ -38,6 +39,7 @@ class Settings:
     port: int = 8000
     public_key: str | None = None
     secret_key: str | None = None
+    drain_seconds: float = 0.2
     demo: bool = False
     workers: int = 1
 

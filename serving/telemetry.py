@@ -1,11 +1,23 @@
-"""Prometheus metrics of one service, and the ASGI layer that measures requests."""
+"""Prometheus metrics of a service, and the ASGI layer that measures requests."""
 
+import os
+import tempfile
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
 
 from fastapi import HTTPException
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+    multiprocess,
+)
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -14,78 +26,129 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MAX_BODY_BYTES = 20_000_000
+# the client library looks for this when it is imported
+SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+_FINE = (0.00001, 0.00003, 0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+_STAGES_OF_EVERY = 5
+_SHARES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+
+
+# a series each for when a count began doubles the answer and tells nothing
+disable_created_metrics()
 
 
 class Telemetry:
-    """Counters of one service, in a registry of their own."""
+    """Counters of one worker; with several workers, those of all of them can be read from any.
+
+    Children of labels that every request needs are looked up once: a look-up costs more than the count.
+    Gauges of several workers become one number, the sum or the worst of those that live.
+    """
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.requests = Histogram(
-            "recsys_request_seconds",
-            "Time of requests",
-            ("route", "status"),
-            buckets=_BUCKETS,
-            registry=self.registry,
+        self._requests: dict[tuple[str, int], Histogram] = {}
+        self._fallbacks: dict[tuple[str, str], Counter] = {}
+        self._stages: dict[str, Histogram] = {}
+        self._staged = 0
+        self._of_requests()
+        self._of_events()
+        self._of_articles()
+        self._of_the_whole()
+
+    def _counter(self, name: str, text: str, label: str | None = None, values: Sequence[str] = ()) -> Counter:
+        counter = Counter(name, text, () if label is None else (label,), registry=self.registry)
+        for value in values:
+            counter.labels(value)
+        return counter
+
+    def _gauge(
+        self, name: str, text: str, of_workers: Literal["livesum", "livemax", "livemostrecent"]
+    ) -> Gauge:
+        return Gauge(name, text, registry=self.registry, multiprocess_mode=of_workers)
+
+    def _histogram(
+        self, name: str, text: str, labels: Sequence[str] = (), buckets: Sequence[float] = _BUCKETS
+    ) -> Histogram:
+        return Histogram(name, text, labels, buckets=buckets, registry=self.registry)
+
+    def _of_requests(self) -> None:
+        self.requests = self._histogram("recsys_request_seconds", "Time of requests", ("route", "status"))
+        self.stages = self._histogram(
+            "recsys_stage_seconds", "Time of the stages of every fifth request for lists", ("stage",), _FINE
         )
         self.fallbacks = Counter(
             "recsys_fallbacks", "Lists made by a fallback", ("surface", "reason"), registry=self.registry
         )
-        self.events = Counter("recsys_events", "Events by outcome", ("outcome",), registry=self.registry)
-        self.event_trust = Counter(
-            "recsys_event_trust", "Events by how far they are believed", ("outcome",), registry=self.registry
+        found = ("hit", "stale", "outdated", "miss")
+        cached = self._counter("recsys_cache", "Public answers by what was found in memory", "found", found)
+        self.cache = {name: cached.labels(name) for name in found}
+        self.utility_lost = self._histogram(
+            "recsys_page_utility_lost", "Share of utility that joint assembly costs", buckets=_SHARES
         )
-        self.bursts = Counter(
-            "recsys_event_bursts", "Articles opened far more than known lists tell", registry=self.registry
+        self.loop_lag = self._histogram(
+            "recsys_event_loop_lag_seconds", "How late the event loop does what is due", buckets=_FINE
         )
-        self.bursts_present = Gauge(
-            "recsys_event_bursts_present", "The same, in the present window", registry=self.registry
-        )
-        self.lost_exposures = Counter("recsys_exposures_lost", "Exposures not logged", registry=self.registry)
-        self.dropped_exposures = Counter(
-            "recsys_exposures_dropped", "Exposures dropped for their age or the space", registry=self.registry
-        )
-        self.lost_features = Counter(
-            "recsys_feature_lists_lost", "Lists whose features were not logged", registry=self.registry
-        )
-        self.articles = Gauge("recsys_articles", "Articles in the catalogue", registry=self.registry)
-        self.watermark = Gauge(
-            "recsys_log_watermark_seconds", "Time of the newest event", registry=self.registry
-        )
-        self.waiting = Gauge("recsys_events_waiting", "Events not yet durable", registry=self.registry)
-        self.utility_lost = Histogram(
-            "recsys_page_utility_lost",
-            "Share of utility that joint assembly costs",
-            buckets=(0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5),
-            registry=self.registry,
-        )
-        self.publish = Histogram(
-            "recsys_publish_seconds",
-            "Receipt of an article to recommendable",
-            buckets=_BUCKETS,
-            registry=self.registry,
-        )
-        self._of_models()
 
-    def _of_models(self) -> None:
-        self.embedding_failures = Counter(
-            "recsys_embedding_failures", "Attempts to embed articles that failed", registry=self.registry
+    def _of_events(self) -> None:
+        outcomes = ("accepted", "duplicate", "rejected")
+        self.events = self._counter("recsys_events", "Events by outcome", "outcome", outcomes)
+        self.event_trust = self._counter(
+            "recsys_event_trust", "Events by how far they are believed", "outcome"
         )
-        self.articles_waiting = Gauge(
-            "recsys_articles_not_embedded", "Articles listed, not embedded yet", registry=self.registry
+        self.bursts = self._counter("recsys_event_bursts", "Articles opened far more than known lists tell")
+        self.bursts_present = self._gauge(
+            "recsys_event_bursts_present", "The same, in the present window", "livemax"
         )
-        self.swaps = Counter(
-            "recsys_model_swaps", "Bundles put into service or refused", ("outcome",), registry=self.registry
+        self.waiting = self._gauge("recsys_events_waiting", "Events not yet durable", "livesum")
+        self.exposures_waiting = self._gauge(
+            "recsys_exposures_waiting", "Served lists not yet logged", "livesum"
         )
-        cached = Counter(
-            "recsys_cache", "Public answers by what was found in memory", ("found",), registry=self.registry
+        self.lost_exposures = self._counter("recsys_exposures_lost", "Exposures not logged")
+        self.dropped_exposures = self._counter(
+            "recsys_exposures_dropped", "Exposures dropped for their age or the space"
         )
-        self.cache = {name: cached.labels(name) for name in ("hit", "stale", "outdated", "miss")}
-        self._requests: dict[tuple[str, int], Histogram] = {}
+        self.lost_features = self._counter(
+            "recsys_feature_lists_lost", "Lists whose features were not logged"
+        )
+
+    def _of_articles(self) -> None:
+        self.articles = self._gauge("recsys_articles", "Articles in the catalogue", "livemax")
+        self.articles_waiting = self._gauge(
+            "recsys_articles_not_embedded", "Articles listed, not embedded yet", "livemax"
+        )
+        self.publish = self._histogram("recsys_publish_seconds", "Receipt of an article to recommendable")
+        self.embedding_failures = self._counter(
+            "recsys_embedding_failures", "Attempts to embed articles that failed"
+        )
+
+    def _of_the_whole(self) -> None:
+        self.ready = self._gauge("recsys_workers_ready", "Workers that take requests", "livesum")
+        self.watermark = self._gauge("recsys_log_watermark_seconds", "Time of the newest event", "livemax")
+        self.data_age = self._gauge("recsys_data_age_seconds", "Age of the newest event", "livemax")
+        self.follow_age = self._gauge(
+            "recsys_follow_age_seconds", "Time since the store was last followed", "livemax"
+        )
+        self.model_age = self._gauge("recsys_model_age_seconds", "Age of the bundle in service", "livemax")
+        self.swaps = self._counter(
+            "recsys_model_swaps", "Bundles put into service or refused", "outcome", ("done", "refused")
+        )
+        # the worker that scored last knows best
+        self.skill_ratio = self._gauge(
+            "recsys_model_skill_ratio",
+            "Skill on the lists of the last day over that of the gate",
+            "livemostrecent",
+        )
+        self.skill_ratio.set(float("nan"))
+        self.leaning = self._gauge(
+            "recsys_model_leaning", "1 while learned curves and recipes are left out", "livemax"
+        )
+        self.store_errors = self._counter(
+            "recsys_store_errors", "What the store refused", "during", ("request", "follow")
+        )
 
     def request(self, route: str, status: int, seconds: float) -> None:
-        """Count and time a request; the label is looked up once."""
+        """Count and time a request."""
         found = self._requests.get((route, status))
         if found is None:
             found = self._requests[route, status] = self.requests.labels(route, str(status))
@@ -93,21 +156,57 @@ class Telemetry:
 
     def fallback(self, surface: str, reason: str) -> None:
         """Count a list that is not what was asked for."""
-        self.fallbacks.labels(surface, reason).inc()
+        found = self._fallbacks.get((surface, reason))
+        if found is None:
+            found = self._fallbacks[surface, reason] = self.fallbacks.labels(surface, reason)
+        found.inc()
 
-        self.skill_ratio = Gauge(
-            "recsys_model_skill_ratio",
-            "Skill on the lists of the last day over that of the gate",
-            registry=self.registry,
-        )
-        self.leaning = Gauge(
-            "recsys_model_leaning", "1 while learned curves and recipes are left out", registry=self.registry
-        )
-        self.skill_ratio.set(float("nan"))
+    def staged(self, stages: Iterable[tuple[str, float]]) -> None:
+        """Time the stages of one request; every fifth is kept, so that it costs less than it tells.
+
+        Args:
+            stages: names and seconds.
+        """
+        self._staged += 1
+        if self._staged % _STAGES_OF_EVERY:
+            return
+        for stage, seconds in stages:
+            found = self._stages.get(stage)
+            if found is None:
+                found = self._stages[stage] = self.stages.labels(stage)
+            found.observe(seconds)
 
     def render(self) -> bytes:
-        """Text format of Prometheus."""
-        return generate_latest(self.registry)
+        """Text format of Prometheus, of all workers of this service."""
+        folder = os.environ.get(SHARED_FOLDER)
+        if folder is None:
+            return generate_latest(self.registry)
+        for pid in _dead_workers(Path(folder)):
+            # what they counted stays counted, what they were at is over
+            multiprocess.mark_process_dead(pid, folder)  # type: ignore[no-untyped-call]
+        whole = CollectorRegistry()
+        multiprocess.MultiProcessCollector(whole, folder)  # type: ignore[no-untyped-call]
+        return generate_latest(whole)
+
+
+def _dead_workers(folder: Path) -> Iterator[int]:
+    for path in folder.glob("gauge_live*.db"):
+        pid = int(path.stem.rpartition("_")[2])
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            yield pid
+
+
+@contextmanager
+def shared_by_workers() -> Iterator[None]:
+    """Workers that are started meanwhile count together, in files that go when the service ends."""
+    with tempfile.TemporaryDirectory(prefix="recsys-metrics-", ignore_cleanup_errors=True) as folder:
+        os.environ[SHARED_FOLDER] = folder
+        try:
+            yield
+        finally:
+            del os.environ[SHARED_FOLDER]
 
 
 class Measured:

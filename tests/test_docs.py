@@ -141,15 +141,6 @@ def test_the_token_of_the_docs_is_the_one_that_is_checked() -> None:
     assert token == user_token("Zoë 1", int(token.split(".")[1]), "key")
 
 
-def test_the_metrics_in_the_docs_are_those_that_are_served() -> None:
-    from serving.telemetry import Telemetry
-
-    served = set(re.findall(r"# TYPE (\w+) ", Telemetry().render().decode()))
-    named = set(re.findall(r"`(recsys_\w+)`", (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")))
-    assert named <= served
-    assert {name for name in served if not name.endswith("_created")} <= named
-
-
 @pytest.mark.slow
 def test_the_retraining_tutorial_runs_as_written(newsroom: Newsroom, tmp_path: Path) -> None:
     """The newsroom's texts are embedded already; that they would be is shown elsewhere."""

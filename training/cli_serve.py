@@ -24,6 +24,9 @@ def serve(
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
     workers: Annotated[int, typer.Option(min=1, max=64)] = 1,
     as_of: Annotated[str | None, typer.Option(help="Start the clock at this time.")] = None,
+    drain_seconds: Annotated[
+        float, typer.Option(min=0, max=300, help="After SIGTERM, answered on while /health/ready says 503.")
+    ] = 0.2,
     demo: Annotated[bool, typer.Option(help="Also serve the demo site at /.")] = False,
 ) -> None:
     """Serve lists over HTTP.
@@ -44,6 +47,7 @@ def serve(
         as_of=console.instant(as_of, "--as-of"),
         host=host,
         port=port,
+        drain_seconds=drain_seconds,
         demo=demo,
     )
     run(settings, workers)

@@ -1,9 +1,12 @@
 """Health and metrics."""
 
+import asyncio
+
 import orjson
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from serving import gauges
 from serving.service import Service
 
 router = APIRouter(tags=["operations"])
@@ -17,10 +20,11 @@ async def live() -> Response:
 
 @router.get("/health/ready")
 async def ready(request: Request) -> Response:
-    """Ready only after the bundle is loaded, the tail is caught up and the funnel is warm."""
+    """Ready once the bundle is loaded, the tail caught up and the funnel warm, until the stop begins."""
     service: Service = request.app.state.service
-    if not service.ready:
-        return Response(b'{"status":"starting"}', 503, media_type="application/json")
+    if not service.takes_more:
+        status = b'{"status":"stopping"}' if service.stopping else b'{"status":"starting"}'
+        return Response(status, 503, media_type="application/json")
     body = {
         "status": "ready",
         "model_version": service.served.version,
@@ -31,11 +35,9 @@ async def ready(request: Request) -> Response:
 
 @router.get("/metrics")
 async def metrics(request: Request) -> Response:
-    """Prometheus text format."""
+    """Prometheus text format, of all workers of this service."""
     service: Service = request.app.state.service
-    telemetry = service.telemetry
     if service.ready:
-        telemetry.articles.set(len(service.served.state.catalog))
-        telemetry.watermark.set(max(0.0, service.served.state.popularity.watermark))
-        telemetry.waiting.set(service.committer.waiting)
-    return Response(telemetry.render(), media_type="text/plain; version=0.0.4")
+        gauges.show(service)
+    text = await asyncio.to_thread(service.telemetry.render)
+    return Response(text, media_type="text/plain; version=0.0.4")
