@@ -35,7 +35,7 @@ _SHARES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 
 
 # a series each for when a count began doubles the answer and tells nothing
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class Telemetry:

@@ -1,17 +1,15 @@
 """Commands around the running service: serve, doctor."""
 
-import platform
-from importlib.metadata import version as installed
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from recsys.bundle import Registry, open_bundle
+from recsys.bundle import Registry
 from recsys.config import load_config
-from recsys.errors import DataError, RecsysError
-from recsys.store import open_store
+from recsys.errors import DataError
 from training import console
 from training.cli_options import ConfigFile, Models
 
@@ -56,34 +54,30 @@ def serve(
 def doctor(
     models: Annotated[Path | None, typer.Option(help="Registry folder to check.")] = None,
     store: Annotated[str | None, typer.Option(help="Store URL to check.")] = None,
+    url: Annotated[str | None, typer.Option(help="Address of the running service to ask.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
-    """Versions, model, store, disk: what is wrong and what to do.
+    """Versions, model, store, disk, clock, service: what is wrong and what to do.
 
-    Example: recsys doctor --models models --store sqlite:///site.db
+    Example: recsys doctor --models models --store sqlite:///site.db --url http://127.0.0.1:8000
     """
-    import shutil
+    from training.doctor import Doctor
 
+    more = {} if models is None else {"rescored": partial(_rescored, models)}
+    found = Doctor(models, store, url, console.wall_clock(), more).look()
+    wrong = [finding.wrong for finding in found if finding.wrong is not None]
+    if as_json:
+        console.print_json({"findings": [finding.as_dict() for finding in found], "wrong": wrong})
+        if wrong:
+            raise typer.Exit(1)
+        return
     table = Table("what", "state")
-    table.add_row("python", platform.python_version())
-    for name in ("numpy", "pyarrow", "fastapi", "onnxruntime", "torch", "sentence-transformers"):
-        try:
-            table.add_row(name, installed(name))
-        except ImportError:
-            table.add_row(name, "not installed")
-    wrong = []
-    free = shutil.disk_usage(models if models is not None and models.exists() else Path.cwd()).free
-    table.add_row("free disk", f"{free / 1e9:.1f} GB")
-    if free < 1e9:
-        wrong.append("less than 1 GB of disk is free")
-    if models is not None:
-        _check(table, wrong, "bundle in service", lambda: open_bundle(
-            Registry(models).path(Registry(models).require_current())).version)  # fmt: skip
-        _check(table, wrong, "rescored", lambda: _rescored(models))
-    if store is not None:
-        _check(table, wrong, "store", lambda: f"{open_store(store, create=False).last_event_seq():,} events")
-    if models is not None and not wrong:
-        _check(table, wrong, "languages", lambda: _languages(models, store))
+    for finding in found:
+        table.add_row(finding.what, finding.state if finding.wrong is None else f"[red]{finding.state}[/red]")
     console.wide.print(table)
+    for finding in found:
+        if finding.advice is not None:
+            console.say(f"note: {finding.advice}")
     if wrong:
         raise DataError("; ".join(wrong))
 
@@ -95,19 +89,3 @@ def _rescored(models: Path) -> str:
     if entry is not None and entry["leaning"]:
         raise DataError(f"the bundle in service has decayed: {told(entry)}; train a new one")
     return "not yet; a running service looks once a day" if entry is None else told(entry)
-
-
-def _languages(models: Path, store: str | None) -> str:
-    from training.languages import languages_of
-
-    registry = Registry(models)
-    bundle = open_bundle(registry.path(registry.require_current()))
-    return languages_of(bundle, None if store is None else open_store(store, create=False))
-
-
-def _check(table: Table, wrong: list[str], name: str, look: Any) -> None:
-    try:
-        table.add_row(name, str(look()))
-    except RecsysError as error:
-        table.add_row(name, "wrong")
-        wrong.append(str(error))
