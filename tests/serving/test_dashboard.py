@@ -15,6 +15,7 @@ NAME = re.compile(r"\b(recsys_[a-z_]+)\b")
 FUNCTIONS = {
     "sum",
     "max",
+    "min",
     "rate",
     "increase",
     "histogram_quantile",
