@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import logging
+from datetime import timedelta
 
 from recsys.bundle import Registry
+from recsys.errors import StoreError
 from recsys.profile import reader_key
 from recsys.store import Store, open_store
 from serving import gauges, stopping
@@ -25,6 +27,7 @@ from serving.vectors import Vectors
 from serving.watch import Watch
 
 log = logging.getLogger("recsys.serving")
+_AGE_SECONDS = 3600.0
 
 
 class Service:
@@ -97,6 +100,7 @@ class Service:
         work = (
             self.live.follow(),
             self._write_logs(),
+            self._age_events(),
             watch.follow(lambda: self.served),
             gauges.keep(self),
         )
@@ -123,6 +127,19 @@ class Service:
         self.exposures.forget(user_id)
         self.served.state.histories.forget(reader_key(f"u:{user_id}"))
         return sum(await asyncio.to_thread(self.store.forget, user_id))
+
+    async def _age_events(self) -> None:
+        """Of several workers and services on one store, one at a time finds something to do."""
+        while True:
+            await asyncio.sleep(_AGE_SECONDS)
+            before = self.clock.instant() - timedelta(days=self.served.state.config.serving.event_days)
+            try:
+                moved = await asyncio.to_thread(self.store.age_events, before)
+            except StoreError as error:
+                log.warning("events_not_moved", extra={"reason": str(error)})
+                continue
+            if moved:
+                log.info("events_moved", extra={"count": moved})
 
     async def _write_logs(self) -> None:
         while True:

@@ -12,6 +12,7 @@ from recsys.schemas import Article, Event, Exposure
 from recsys.store import Contents, Erased
 from recsys.store.sqlite import SqliteStore
 from recsys.store.sqlite_contents import SqliteSnapshot
+from recsys.store.sqlite_events import EventReader
 from training.leaks import Log
 
 
@@ -38,7 +39,9 @@ class HastyStore(SqliteStore):
     @contextmanager
     def snapshot(self) -> Iterator[SqliteSnapshot]:
         """Wrong: every table is read as it is by then, and events in the order of their ids."""
-        snapshot = SqliteSnapshot(self._reader, self.path, self._exposures)
+        snapshot = SqliteSnapshot(
+            self._reader, self.path, EventReader(self._reader, self._aged, ()), self._exposures
+        )
         snapshot.events_by_time = lambda since=None: iter(  # type: ignore[method-assign]
             sorted((event for _, event in snapshot.events()), key=lambda event: event.event_id)
         )

@@ -1,5 +1,6 @@
-"""Commands for the store: export, dump, restore, forget."""
+"""Commands for the store: export, dump, restore, age, forget."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -97,6 +98,24 @@ def restore(
         finally:
             opened.close()
     _tell(contents.counts, as_json)
+
+
+@store_app.command()
+def age(
+    store: Url,
+    days: Annotated[float, typer.Option(min=1, help="Events of days before this age leave.")] = 35.0,
+    as_json: AsJson = False,
+) -> None:
+    """Move old events from the database to daily Parquet beside it; the service does so every hour.
+
+    Example: recsys store age --store sqlite:///site.db --days 35
+    """
+    opened = open_store(store, create=False)
+    try:
+        moved = opened.age_events(datetime.now(UTC) - timedelta(days=days))
+    finally:
+        opened.close()
+    _tell({"events": moved}, as_json)
 
 
 @store_app.command()

@@ -24,10 +24,10 @@ from recsys.errors import RecsysError
 from recsys.store import Store, open_store
 from training.card import gate_row
 from training.languages import languages_of
+from training.storage import storage_of
 
 PACKAGES = ("numpy", "pyarrow", "fastapi", "uvicorn", "onnxruntime", "torch", "sentence-transformers")
 _LEAST_FREE = 1e9
-_LEAST_DAYS = 7.0
 _OLD_MODEL_DAYS = 3.0
 _CLOCK_SECONDS = 5.0
 _FUTURE_SECONDS = 300.0
@@ -162,23 +162,8 @@ class Doctor:
             "less than 1 GB of disk is free; make space, or move the store" if free < _LEAST_FREE else None
         )
         yield Finding("free disk", f"{free / 1e9:.1f} GB", wrong)
-        daily = self._bytes_a_day()
-        if daily:
-            days = free / daily
-            told = f"{days:,.0f} at {daily / 1e6:,.1f} MB a day" if days < 10_000 else "more than 10,000"
-            wrong = f"the disk is full in {days:.0f} days; make space, or move the store"
-            yield Finding("days of disk left", told, wrong if days < _LEAST_DAYS else None)
-
-    def _bytes_a_day(self) -> float | None:
-        """What the store and the logs beside it took a day, over the time of their events."""
-        file = _file_of(self._store_url)
-        if self._store is None or file is None:
-            return None
-        first = next(iter(self._store.iter_events()), None)
-        if first is None:
-            return None
-        days = (self._now - first.ts).total_seconds() / _DAY
-        return _bytes_of(file) / days if days >= 1.0 else None
+        if self._store is not None:
+            yield from (Finding(*each) for each in storage_of(self._store, self._now))
 
     def _clock(self) -> Iterator[Finding]:
         """The file system's clock may be that of another machine."""

@@ -13,6 +13,7 @@ Count = Annotated[int, Field(ge=0)]
 class ServingConfig(Section):
     """What a service writes down beside its store."""
 
+    event_days: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 35.0
     log_exposures_share: Share = 1.0
     exposure_log_days: Positive = 90.0
     exposure_log_mb: Annotated[int, Field(ge=1)] = 10_000

@@ -12,6 +12,7 @@ from recsys.errors import StoreError
 from recsys.exposed import Exposed
 from recsys.schemas import Article, Event, Exposure
 from recsys.store.contents import Contents, Snapshot, StoredArticle
+from recsys.store.usage import Usage
 
 
 class ConflictError(StoreError):
@@ -41,6 +42,13 @@ class Store(Protocol):
 
     def last_event_seq(self) -> int:
         """The highest sequence number, 0 without events."""
+
+    def age_events(self, before: datetime) -> int:
+        """Move events of the days before ``before`` to where they take less room; gives how many.
+
+        Nothing else changes: they are read, counted, erased and known as repeated as before. At most one
+        process moves at a time; another returns 0.
+        """
 
     def append_exposures(self, exposures: Iterable[Exposure | Exposed]) -> None:
         """Store served lists; a repeated (request_id, surface) counts once."""
@@ -139,6 +147,13 @@ class Store(Protocol):
 
     def changes(self) -> int:
         """Changes when any process of this host committed articles or rules; costs under a microsecond."""
+
+    @property
+    def place(self) -> str:
+        """Where it is, for messages."""
+
+    def usage(self, since: datetime) -> Usage | None:
+        """Room it takes, and what came since a moment; None for a store that is no file."""
 
     def close(self) -> None:
         """Release files and connections."""

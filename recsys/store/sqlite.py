@@ -8,7 +8,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,28 +18,27 @@ from numpy.typing import NDArray
 from recsys.errors import StoreError, UsageError
 from recsys.exposed import Exposed
 from recsys.schemas import Article, Event, Exposure
+from recsys.store.aged import AgedEvents, Part, parts
 from recsys.store.changes import Changes
 from recsys.store.contents import Contents, StoredArticle
 from recsys.store.exposure_segments import ExposureSegments
 from recsys.store.protocol import ConflictError, Erased
 from recsys.store.sqlite_contents import SqliteSnapshot, fill, require_empty
+from recsys.store.sqlite_events import EventReader, append, events_after, forget, move
 from recsys.store.sqlite_rows import (
-    EVENT_COLUMNS,
     LAST_WITH_EXPOSURES,
     MIGRATIONS,
     SCHEMA,
     SCHEMA_VERSION,
     article_json,
     article_of,
-    event_of,
-    event_row,
     exposure_of,
-    insert_events,
     instant,
     micros,
     span,
     told,
 )
+from recsys.store.usage import Usage, usage_of
 
 _Result = TypeVar("_Result")
 
@@ -66,6 +65,7 @@ class SqliteStore:
         except OSError as error:
             raise StoreError(f"cannot make the folder of the store {path}: {error.strerror}") from error
         writer = f"{os.getpid()}-{secrets.token_hex(4)}"
+        self._aged = AgedEvents(Path(f"{path}.events"))
         self._exposures = ExposureSegments(Path(f"{path}.exposures"), writer)
         with self._told("open"):
             self._writer = self._connect()
@@ -127,37 +127,39 @@ class SqliteStore:
         with self._reader_lock, self._told("read"):
             return self._reader.execute(query, values).fetchall()
 
-    def _stream(self, query: str, values: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
-        with self._told("read"):
-            connection = self._connect()
-            try:
-                yield from connection.execute(query, values)
-            finally:
-                connection.close()
-
     def append_events(self, events: Sequence[Event]) -> list[int | None]:
         """See ``Store.append_events``."""
         if not events:
             return []
-        rows = [event_row(event) for event in events]
-        return self._write("append events to", lambda connection: insert_events(connection, rows))
+        return self._write("append events to", lambda connection: append(connection, self._aged, events))
 
     def events_after(self, seq: int, limit: int = 10_000) -> list[tuple[int, Event]]:
         """See ``Store.events_after``."""
-        query = f"SELECT seq, {EVENT_COLUMNS} FROM events WHERE seq > ? ORDER BY seq LIMIT ?"
-        return [(row[0], event_of(row[1:])) for row in self._read(query, (seq, limit))]
+        with self._reader_lock, self._told("read"):
+            return events_after(self._reader, self._aged, seq, limit)
 
     def iter_events(
         self, since: datetime | None = None, until: datetime | None = None, upto: int | None = None
     ) -> Iterator[Event]:
         """See ``Store.iter_events``."""
-        query = f"SELECT {EVENT_COLUMNS} FROM events WHERE ts >= ? AND ts < ? AND seq <= ? ORDER BY ts, seq"
-        last = 2**62 if upto is None else upto
-        return map(event_of, self._stream(query, (*span(since, until), last)))
+        with self._told("read"), self._reading() as (_, events):
+            yield from events.by_time(*span(since, until), 2**62 if upto is None else upto)
 
     def last_event_seq(self) -> int:
-        """See ``Store.last_event_seq``."""
-        return int(self._read("SELECT coalesce(max(seq), 0) FROM events")[0][0])
+        """See ``Store.last_event_seq``; the last one may have left the file."""
+        here, there = "SELECT max(seq) AS seq FROM events", "SELECT max(last_seq) FROM aged"
+        query = f"SELECT coalesce(max(seq), 0) FROM ({here} UNION ALL {there})"
+        return int(self._read(query)[0][0])
+
+    def age_events(self, before: datetime) -> int:
+        """See ``Store.age_events``."""
+        try:
+            return move(self._write, self._aged, before.astimezone(UTC).date().isoformat())
+        except OSError as error:
+            raise StoreError(
+                f"cannot move events to {self._aged.folder}: {error}; check that the disk has space and "
+                "that the folder may be written; the events stay where they are"
+            ) from error
 
     def append_exposures(self, exposures: Iterable[Exposure | Exposed]) -> None:
         """See ``Store.append_exposures``."""
@@ -265,25 +267,29 @@ class SqliteStore:
 
     def forget(self, user_id: str) -> Erased:
         """See ``Store.forget``; what rows of the file said is overwritten with zeros."""
+        return Erased(forget(self._write, self._aged, user_id), self._exposures.forget(user_id))
 
-        def work(connection: sqlite3.Connection) -> int:
-            connection.execute("PRAGMA secure_delete=ON")
-            return connection.execute("DELETE FROM events WHERE user_id = ?", (user_id,)).rowcount
+    @contextmanager
+    def _reading(self) -> Iterator[tuple[sqlite3.Connection, EventReader]]:
+        """A connection that sees one moment, and the events of that moment."""
+        with closing(self._connect()) as connection:
 
-        return Erased(self._write("erase a user in", work), self._exposures.forget(user_id))
+            def begin() -> list[Part]:
+                connection.execute("BEGIN")
+                # the moment is that of the first read
+                return parts(connection)
+
+            with self._aged.held(begin) as (aged, named):
+                yield connection, EventReader(connection, aged, named)
 
     @contextmanager
     def snapshot(self) -> Iterator[SqliteSnapshot]:
         """See ``Store.snapshot``: one read transaction; the write-ahead file grows until it ends."""
-        with self._told("read"), ExitStack() as stack:
-            connection = stack.enter_context(closing(self._connect()))
-            connection.execute("BEGIN")
-            # the moment is that of the first read
-            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            exposures = stack.enter_context(self._exposures.held())
-            held = stack.pop_all()
-        with held:
-            yield SqliteSnapshot(connection, self.path, exposures)
+        with ExitStack() as stack:
+            with self._told("read"):
+                connection, events = stack.enter_context(self._reading())
+                exposures = stack.enter_context(self._exposures.held())
+            yield SqliteSnapshot(connection, self.path, events, exposures)
 
     def restore(self, contents: Contents) -> None:
         """See ``Store.restore``."""
@@ -292,7 +298,8 @@ class SqliteStore:
 
         def work(connection: sqlite3.Connection) -> None:
             nonlocal placed
-            require_empty(connection, self.path, self._exposures)
+            events = EventReader(connection, self._aged, parts(connection))
+            require_empty(SqliteSnapshot(connection, self.path, events, self._exposures), self.path)
             fill(connection, contents)
             ExposureSegments(aside, "restored").append(contents.exposures())
             self._exposures.put_in_place(aside)
@@ -312,6 +319,16 @@ class SqliteStore:
     def data_version(self) -> int:
         """See ``Store.data_version``; the reader's own connection never commits."""
         return int(self._read("PRAGMA data_version")[0][0])
+
+    @property
+    def place(self) -> str:
+        """See ``Store.place``."""
+        return self.path
+
+    def usage(self, since: datetime) -> Usage:
+        """See ``Store.usage``."""
+        with self._told("read"), self._reading() as (connection, _):
+            return usage_of(connection, self._aged, self._exposures, since)
 
     def close(self) -> None:
         """See ``Store.close``."""

@@ -13,12 +13,11 @@ from recsys.errors import DataError
 from recsys.schemas import Event, Exposure
 from recsys.store.contents import TABLES, Contents, NotEmptyError, StoredArticle
 from recsys.store.exposure_segments import ExposureSegments
+from recsys.store.sqlite_events import EventReader
 from recsys.store.sqlite_rows import (
-    EVENT_COLUMNS,
     EVENT_PLACES,
     article_json,
     article_of,
-    event_of,
     event_row,
     instant,
     micros,
@@ -33,11 +32,14 @@ class SqliteSnapshot:
     Args:
         connection: inside a transaction that only reads, which holds the moment.
         path: of the file, for messages.
+        events: of the same moment.
         exposures: the served lists.
     """
 
-    def __init__(self, connection: sqlite3.Connection, path: str, exposures: ExposureSegments) -> None:
-        self._connection, self._path, self._exposures = connection, path, exposures
+    def __init__(
+        self, connection: sqlite3.Connection, path: str, events: EventReader, exposures: ExposureSegments
+    ) -> None:
+        self._connection, self._path, self._events, self._exposures = connection, path, events, exposures
 
     def _rows(self, query: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
         with told(self._path, "read"):
@@ -46,7 +48,12 @@ class SqliteSnapshot:
     def counts(self) -> dict[str, int]:
         """See ``Snapshot.counts``."""
         with told(self._path, "read"):
-            return count_rows(self._connection, self._exposures)
+            counted = {"events": self._events.count(), "exposures": self._exposures.count()}
+            for table in TABLES:
+                if table not in counted:
+                    row = self._connection.execute(f"SELECT count(*) FROM {table}").fetchone()
+                    counted[table] = int(row[0])
+        return {table: counted[table] for table in TABLES}
 
     def articles(self) -> Iterator[StoredArticle]:
         """See ``Contents.articles``."""
@@ -55,13 +62,13 @@ class SqliteSnapshot:
 
     def events(self) -> Iterator[tuple[int, Event]]:
         """See ``Contents.events``."""
-        for row in self._rows(f"SELECT seq, {EVENT_COLUMNS} FROM events ORDER BY seq"):
-            yield row[0], event_of(row[1:])
+        with told(self._path, "read"):
+            yield from self._events.by_seq()
 
     def events_by_time(self, since: datetime | None = None) -> Iterator[Event]:
         """See ``Snapshot.events_by_time``."""
-        query = f"SELECT {EVENT_COLUMNS} FROM events WHERE ts >= ? ORDER BY ts, seq"
-        return map(event_of, self._rows(query, span(since, None)[:1]))
+        with told(self._path, "read"):
+            yield from self._events.by_time(*span(since, None))
 
     def exposures(self, since: datetime | None = None) -> Iterator[Exposure]:
         """See ``Contents.exposures``."""
@@ -78,19 +85,9 @@ class SqliteSnapshot:
             yield digest, np.frombuffer(blob, dtype="<f4")
 
 
-def count_rows(connection: sqlite3.Connection, exposures: ExposureSegments) -> dict[str, int]:
-    """Number of rows by table."""
-    counts = {
-        table: int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
-        for table in TABLES
-        if table != "exposures"
-    }
-    return {table: exposures.count() if table == "exposures" else counts[table] for table in TABLES}
-
-
-def require_empty(connection: sqlite3.Connection, path: str, exposures: ExposureSegments) -> None:
+def require_empty(found: SqliteSnapshot, path: str) -> None:
     """Raise ``NotEmptyError`` if there is any row."""
-    held = [f"{number:,} {table}" for table, number in count_rows(connection, exposures).items() if number]
+    held = [f"{number:,} {table}" for table, number in found.counts().items() if number]
     if held:
         raise NotEmptyError(
             f"the store {path} is not empty, it holds {', '.join(held)}; only an empty store is filled: "

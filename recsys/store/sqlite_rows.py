@@ -11,7 +11,7 @@ from typing import Any
 from recsys.errors import StoreError
 from recsys.schemas import Article, Event, Exposure
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 SCHEMA = """
 CREATE TABLE events (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, event_id TEXT NOT NULL UNIQUE, type TEXT NOT NULL,
@@ -19,13 +19,23 @@ CREATE TABLE events (
     list_id TEXT, surface TEXT, position INTEGER, context_article_id TEXT, value REAL, site TEXT, trust REAL);
 CREATE INDEX events_ts ON events (ts);
 CREATE INDEX events_user ON events (user_id) WHERE user_id IS NOT NULL;
+CREATE TABLE aged (
+    file TEXT PRIMARY KEY, day TEXT NOT NULL, rows INTEGER NOT NULL, first_seq INTEGER NOT NULL,
+    last_seq INTEGER NOT NULL);
+CREATE INDEX aged_day ON aged (day);
+CREATE INDEX aged_last ON aged (last_seq);
 CREATE TABLE articles (
     article_id TEXT PRIMARY KEY, seq INTEGER NOT NULL UNIQUE, at INTEGER NOT NULL, json TEXT);
 CREATE TABLE vectors (digest TEXT PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE rules (version INTEGER PRIMARY KEY, json TEXT NOT NULL);
 """
 # by the schema that a file has, what brings it to the next one
-MIGRATIONS = {1: ("ALTER TABLE events ADD COLUMN trust REAL",), 2: ("DROP TABLE exposures",)}
+_AGED = tuple(line for line in SCHEMA.split(";") if " aged" in line)
+MIGRATIONS = {
+    1: ("ALTER TABLE events ADD COLUMN trust REAL",),
+    2: ("DROP TABLE exposures",),
+    3: _AGED,
+}
 # served lists up to this schema are rows, which go to the segments before the table goes
 LAST_WITH_EXPOSURES = 2
 EVENT_COLUMNS = (
@@ -65,6 +75,17 @@ def instant(value: int) -> datetime:
 def span(since: datetime | None, until: datetime | None) -> tuple[int, int]:
     """A half-open span in microseconds; an open end lies beyond every time."""
     return (-(2**62) if since is None else micros(since), 2**62 if until is None else micros(until))
+
+
+def day_of(value: int) -> str:
+    """The UTC day of ``micros`` as in ``2026-03-01``."""
+    return instant(value).date().isoformat()
+
+
+def day_span(day: str) -> tuple[int, int]:
+    """Microseconds at which a day begins and ends."""
+    begin = micros(datetime.fromisoformat(f"{day}T00:00:00+00:00"))
+    return begin, begin + 86_400_000_000
 
 
 def event_row(event: Event) -> tuple[Any, ...]:

@@ -1,7 +1,7 @@
 """``make bench``: figures as ratios to baselines of the same run.
 
 python -m tests.benchmarks.run [--only PART] [--rounds 6] [--articles N] [--clicks N] [--events N] [--json F]
-where PART is one of embedding, core, replay, training, retraining, serving.
+where PART is one of embedding, core, replay, training, retraining, storage, serving.
 """
 
 import argparse
@@ -17,12 +17,12 @@ from training.embed import SentenceTransformerEmbedder
 from training.fit import EMBEDDERS
 from training.onnx_export import export_onnx
 
-PARTS = ("embedding", "core", "replay", "training", "retraining", "serving")
+PARTS = ("embedding", "core", "replay", "training", "retraining", "storage", "serving")
 
 
 def measured(part: str, asked: argparse.Namespace, folder: Path) -> list[Figure]:
     """The figures of one part."""
-    from tests.benchmarks import core, embedding, replay, retraining, serving, training
+    from tests.benchmarks import core, embedding, replay, retraining, serving, storage, training
 
     rounds, articles = asked.rounds, asked.articles
     if part == "training":
@@ -35,6 +35,8 @@ def measured(part: str, asked: argparse.Namespace, folder: Path) -> list[Figure]
         return replay.measure(rounds)
     if part == "retraining":
         return retraining.measure(articles, folder)
+    if part == "storage":
+        return storage.measure(folder)
     embedder = SentenceTransformerEmbedder()
     for size in (articles // 4, articles):
         export_onnx(embedder, folder / f"models-{size}" / EMBEDDERS / embedder.model_id)

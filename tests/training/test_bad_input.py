@@ -197,7 +197,7 @@ def test_a_wrong_call_ends_with_two(capsys: Capture) -> None:
 
 COMMANDS = ("import mind", "import table", "validate", "train", "evaluate", "serve", "simulate", "doctor")
 REGISTRY = ("models list", "models show", "models verify", "models promote", "models rollback")
-STORE = ("store export", "store dump", "store restore", "store forget")
+STORE = ("store export", "store dump", "store restore", "store age", "store forget")
 
 
 @pytest.mark.parametrize("command", COMMANDS + REGISTRY + STORE)

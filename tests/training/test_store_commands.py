@@ -19,6 +19,7 @@ from recsys.store import Store, open_store
 from tests.builders import NOW, article, event
 from tests.training.command import Answer, recsys
 from training.dumping import DUMP_MANIFEST, manifest_bytes
+from training.storage import days_until_full, storage_of
 
 Capture = pytest.CaptureFixture[str]
 ROOT = Path(__file__).parents[2]
@@ -179,6 +180,38 @@ def test_forget_says_how_many_and_leaves_the_others(url: str, capsys: Capture) -
     store = open_store(url)
     with store.snapshot() as snapshot:
         assert snapshot.counts()["events"] == EVENTS - 60
+    store.close()
+
+
+def test_old_events_move_to_days_and_stand_in_every_copy_as_before(
+    url: str, tmp_path: Path, capsys: Capture
+) -> None:
+    # the youngest was seen at NOW, which is long ago for the clock of the command
+    assert recsys(capsys, "store", "dump", "--store", url, "--out", tmp_path / "before").code == 0
+    moved = told(recsys(capsys, "store", "age", "--store", url, "--days", "1", "--json"))
+    assert moved["events"] in (0, EVENTS - 30)
+    store = open_store(url)
+    store.age_events(NOW + timedelta(days=2))
+    store.close()
+    assert recsys(capsys, "store", "dump", "--store", url, "--out", tmp_path / "after").code == 0
+    assert files(tmp_path / "after") == files(tmp_path / "before")
+    export = recsys(capsys, "store", "export", "--store", url, "--out", tmp_path / "data", "--json")
+    assert told(export)["events"] == EVENTS - 30
+    assert told(recsys(capsys, "store", "forget", "u7", "--store", url, "--json"))["events"] == 30
+
+
+def test_the_doctor_foretells_a_full_disk_from_what_came_lately(url: str, capsys: Capture) -> None:
+    store = open_store(url)
+    usage = store.usage(NOW - timedelta(days=7))
+    assert usage is not None
+    assert usage.recent_events == EVENTS - 30
+    assert 100 < usage.event_bytes < 1000
+    growth = (usage.recent_events * usage.event_bytes + usage.recent_exposure_bytes) / 7
+    assert days_until_full(usage, 100 * growth) == pytest.approx(100)
+    assert days_until_full(usage._replace(recent_events=0, recent_exposure_bytes=0), 1.0) == float("inf")
+    told_of = {name: wrong for name, _, wrong in storage_of(store, NOW)}
+    assert told_of.keys() >= {"served lists", "days of disk left"}
+    assert set(told_of.values()) == {None}
     store.close()
 
 
