@@ -28,7 +28,7 @@ class DecayedCounter:
         self.half_lives = np.asarray(half_lives_hours, dtype=np.float64) * HOUR
         self.landmarks = np.full(len(self.half_lives), np.nan)
         self._masses = np.zeros((size, len(self.half_lives)))
-        self._scaled: tuple[tuple[float, ...], NDArray[np.float64]] = ((), np.zeros(0))
+        self._scaled: tuple[float, NDArray[np.float64]] | None = None
         self._held: NDArray[np.integer] = np.zeros(0, np.int32)
         self.size = size
 
@@ -68,24 +68,24 @@ class DecayedCounter:
 
     def _move_landmarks(self, latest: float) -> None:
         if np.isnan(self.landmarks[0]):
-            self.landmarks[:] = latest
+            self.landmarks[:], self._scaled = latest, None
             return
         steps = np.floor((latest - self.landmarks) / self.half_lives)
         for k in np.flatnonzero(steps > _MAX_EXPONENT):
             # whole half-lives: a power of two scales without rounding
             self._scale_column(int(k), float(np.exp2(-steps[k])))
             self.landmarks[k] += steps[k] * self.half_lives[k]
+            self._scaled = None
 
     def _scale_column(self, column: int, factor: float) -> None:
         self._masses[:, column] *= factor
 
     def scale(self, now: float) -> NDArray[np.float64]:
         """(k,) factors that turn stored masses into masses at ``now`` (unix seconds)."""
-        asked = (now, *self.landmarks.tolist())
-        if self._scaled[0] != asked:
+        if self._scaled is None or self._scaled[0] != now:
             exponents = np.clip((self.landmarks - now) / self.half_lives, -1074.0, 1000.0)
             # without a landmark nothing was counted
-            self._scaled = (asked, np.nan_to_num(np.exp2(exponents)))
+            self._scaled = (now, np.nan_to_num(np.exp2(exponents)))
         return self._scaled[1]
 
     def read(self, now: float, column: int, rows: NDArray[np.integer] | None = None) -> NDArray[np.float64]:
@@ -101,7 +101,7 @@ class DecayedCounter:
         """State masses (n, k) of ``rows`` as of ``at`` (unix seconds) and nothing else; for replay."""
         self._masses[self._held] = 0.0
         self._masses[rows] = masses
-        self._held, self.landmarks[:] = rows, at
+        self._held, self.landmarks[:], self._scaled = rows, at, None
 
     def state(self) -> dict[str, NDArray[np.float64]]:
         """Arrays that restore this counter."""
@@ -110,7 +110,7 @@ class DecayedCounter:
     def restore(self, masses: NDArray[np.float64], landmarks: NDArray[np.float64]) -> None:
         """Take over what ``state`` gave."""
         self._masses = np.array(masses, dtype=np.float64)
-        self.landmarks = np.array(landmarks, dtype=np.float64)
+        self.landmarks, self._scaled = np.array(landmarks, dtype=np.float64), None
         self.size = len(self._masses)
 
 

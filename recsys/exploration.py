@@ -141,14 +141,20 @@ def cold_pool(
         config: how young and how little known.
     """
     catalog = state.catalog
-    rows = eligible.first(catalog, catalog.newest()[:_LOOKED_AT], 4 * config.pool)
+    newest = catalog.newest()[:_LOOKED_AT]
+    if len(newest) == 0 or not now - catalog.published[newest[0]] <= config.max_age_hours * HOUR:
+        return newest[:0]
+    rows = eligible.first(catalog, newest, 4 * config.pool)
     ages = now - catalog.published[rows]
-    rows = rows[(ages >= 0.0) & (ages <= config.max_age_hours * HOUR)]
-    rows = rows[evidence(state, rows, now) < config.evidence]
-    rows = rows[~np.isin(rows, page)]
+    cold = (ages >= 0.0) & (ages <= config.max_age_hours * HOUR)
+    cold &= evidence(state, rows, now) < config.evidence
+    taken = set(page)
+    rows = np.array([row for row in rows[cold].tolist() if row not in taken], dtype=np.int32)
     for codes in (catalog.story, catalog.duplicate):
-        taken = codes[np.asarray(own, dtype=np.int32)]
-        rows = rows[~np.isin(codes[rows], taken[taken != UNKNOWN])]
+        coded = codes[rows]
+        if len(rows) and coded.max() != UNKNOWN:
+            told = codes[np.asarray(own, dtype=np.int32)]
+            rows = rows[~np.isin(coded, told[told != UNKNOWN])]
     return rows
 
 

@@ -172,9 +172,7 @@ class Funnel:
             stand were it among the candidates; its rank among the candidates (1-based) or None where
             another version of its story stands in for it.
         """
-        removed = self.eligibility(self._effective(surface, query)[1], surface).reason(
-            self.state.catalog, row
-        )
+        removed = self.eligibility(self.effective(surface, query)[1], surface).reason(self.state.catalog, row)
         if removed is None:
             for depth in (query.limit, len(self.state.catalog)):
                 found = self._rank(surface, query, depth, query.limit).candidates
@@ -186,7 +184,7 @@ class Funnel:
 
     def _parts_in_company(self, surface: str, query: Query, row: int) -> dict[str, float]:
         """What the parts of an article would be beside the list's candidates: some depend on company."""
-        used, query, _ = self._effective(surface, query)
+        used, query, _ = self.effective(surface, query)
         config, moment = self._config(used), self._moment(query, used)[0]
         need = Need(used, query.limit + 10, config.half_life_hours)
         others = generate(
@@ -202,7 +200,7 @@ class Funnel:
     def _half_life(self, surface: str) -> float:
         return recipe_of(self.state, self._config(surface), surface).half_life_hours
 
-    def _effective(self, surface: str, query: Query) -> tuple[str, Query, str | None]:
+    def effective(self, surface: str, query: Query) -> tuple[str, Query, str | None]:
         """The surface whose recipe is used, and why it is not the one asked for."""
         if surface == "for_you":
             if query.reader is None or len(query.reader.rows) == 0:
@@ -230,7 +228,7 @@ class Funnel:
 
     def _ranking(self, surface: str, query: Query, depth: int, pins: dict[int, int]) -> _Ranked:
         """A ranking, one that was kept where it is the same for all readers."""
-        used = self._effective(surface, query)[0]
+        used = self.effective(surface, query)[0]
         shared = self._memo is not None and query.for_everyone() and not query.boosts.get(surface)
         context = query.context if surface == "related" else None
         if not shared or follows_reader(self.state, self._config(used), used, context, query.reader):
@@ -256,7 +254,7 @@ class Funnel:
     def _rank(
         self, surface: str, query: Query, depth: int, limit: int, pinned: Sequence[int] = ()
     ) -> _Ranked:
-        used, query, fallback = self._effective(surface, query)
+        used, query, fallback = self.effective(surface, query)
         moment, stale = self._moment(query, used)
         skipped = frozenset(stage for stage in ("covisited",) if not query.begins(stage))
         scoring = _Scoring(used, query, moment, self.eligibility(query, surface), pinned, skipped)

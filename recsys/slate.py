@@ -114,8 +114,16 @@ class Item(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Slate:
-    """A finished list."""
+    """A finished list.
+
+    Attributes:
+        surface: the kind of list.
+        items: in order.
+        fallback: why it is not what was asked for, None if it is.
+        propensities: chance of each place given those above it; None where nothing was left to chance.
+    """
 
     surface: str
     items: list[Item]
     fallback: str | None
+    propensities: list[float] | None = None

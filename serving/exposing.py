@@ -55,6 +55,7 @@ class Exposing:
                 article_ids=[ids[item.row] for item in slate.items],
                 scores=[item.score for item in slate.items],
                 sources=[item.sources[0] if item.sources else None for item in slate.items],
+                propensities=slate.propensities,
                 context_article_id=self.context_id,
                 model_version=served.version,
                 fallback=slate.fallback,

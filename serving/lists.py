@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 
 from fastapi import Request
 
+from recsys.exploration import Draws
+from recsys.exploring import explored
 from recsys.pipeline import Query, Slate
 from serving import answers, guard, wire
 from serving.exposing import Exposing
@@ -58,8 +60,9 @@ def serve(service: Service, request: Request, asked: Asked) -> Reply:
     if params.strict and who is not None and asked.surfaces == ["for_you"]:
         _require_known(served, who)
     watch = _stopwatch(service, asked)
-    query = wire.query_of(service, served, params, context, wire.past_of(served, who, asked.history))
-    query = replace(wire.with_rules(service, served, query, asked.surfaces), pace=watch)
+    reader = wire.past_of(served, who, asked.history)
+    query = wire.query_of(service, served, params, context, reader, watch)
+    query = wire.with_rules(service, served, query, asked.surfaces)
     context_id = served.state.catalog.ids[context[0]] if context[0] is not None else asked.article_id
     answer = answers.Answer(service, served, context_id, params.explain, asked.page)
     if who is None and not asked.history:
@@ -92,6 +95,10 @@ def _personal(
     if not asked.history and service.features.wants(nonce.hex(), served):
         query = replace(query, witness=[])
     slates = _slates(service, served, asked, query)
+    if who is not None:
+        watch.begins("exploration")
+        draws = Draws(served.state.config.exploration.seed, nonce)
+        slates = explored(served.funnel, query, slates, draws)
     watch.begins("encoding")
     request_id, reply = answer.personal(slates, who, nonce)
     watch.finish()

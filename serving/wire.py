@@ -13,6 +13,7 @@ from recsys.catalog import UNKNOWN
 from recsys.pipeline import Query
 from recsys.profile import Reader, reader_key
 from recsys.schemas import Id, Surface
+from recsys.slate import Pace
 from recsys.text import clean
 from serving import guard
 from serving.problems import Problem
@@ -162,6 +163,7 @@ def query_of(
     params: ReadParams,
     context: tuple[int | None, bool],
     reader: Reader | None,
+    pace: Pace | None = None,
 ) -> Query:
     """The funnel's query for checked parameters."""
     catalog = served.state.catalog
@@ -182,6 +184,7 @@ def query_of(
         diversity=params.diversity,
         window_hours=_age(window),
         rising=bool(getattr(params, "rising", False)),
+        pace=pace,
     )
 
 

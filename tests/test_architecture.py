@@ -46,6 +46,7 @@ LAYERS = (
     {"retrieval", "blending", "reasons", "reranking", "page", "exploration"},
     {"slate"},
     {"pipeline"},
+    {"exploring"},
     {"asked"},
 )
 FORBIDDEN_IN_RECSYS = {

@@ -45,7 +45,7 @@ class ExplorationConfig(Section):
     """How personal lists try articles of which little is known."""
 
     share: Annotated[float, Field(ge=0, le=0.5)] = 0.05
-    surfaces: tuple[Surface, ...] = ("related", "for_you")
+    surfaces: tuple[Surface, ...] = ("for_you",)
     first_position: Annotated[int, Field(ge=1, le=100)] = 4
     max_age_hours: Positive = 48.0
     evidence: Positive = 100.0

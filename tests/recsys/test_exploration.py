@@ -17,7 +17,8 @@ from tests.builders import NOW, article, event, row, scattered, world
 AT = NOW.timestamp()
 LIST = list(range(100, 110))
 POOL = np.arange(5, dtype=np.int32)
-OFTEN = ExplorationConfig(share=0.4, pool=3)
+LISTS = ("related", "for_you")
+OFTEN = ExplorationConfig(share=0.4, pool=3, surfaces=LISTS)
 
 
 def as_given(rows: Rows) -> Rows:
@@ -41,10 +42,10 @@ def test_the_same_request_is_explored_the_same_again_and_each_list_by_itself() -
 @pytest.mark.parametrize(
     ("config", "pool", "surface"),
     [
-        (ExplorationConfig(share=0.0), POOL, "related"),
+        (ExplorationConfig(share=0.0, surfaces=LISTS), POOL, "related"),
         (OFTEN, POOL, "latest"),
         (OFTEN, POOL[:0], "related"),
-        (ExplorationConfig(share=0.4, first_position=11), POOL, "related"),
+        (ExplorationConfig(share=0.4, first_position=11, surfaces=LISTS), POOL, "related"),
     ],
 )
 def test_where_nothing_may_be_tried_nothing_is_left_to_chance(
@@ -73,7 +74,7 @@ def test_the_first_places_and_pins_stay_and_one_place_at_most_is_given_away() ->
 def test_the_product_of_the_places_is_the_chance_of_the_list(
     share: float, first: int, pool: int, number: int
 ) -> None:
-    config = ExplorationConfig(share=share, first_position=first, pool=pool)
+    config = ExplorationConfig(share=share, first_position=first, pool=pool, surfaces=LISTS)
     found = made(number, config)
     places = 10 - (first - 1)
     expected = 1.0 - share
@@ -103,7 +104,7 @@ def test_importance_weights_tell_without_bias_what_another_policy_would_earn() -
         row: float(p) for row, p in zip([*POOL.tolist(), *LIST], rng.uniform(0.02, 0.5, 15), strict=True)
     }
     looked = 1.0 / np.arange(1.0, 11.0)
-    other = ExplorationConfig(share=0.2, pool=3, first_position=6)
+    other = ExplorationConfig(share=0.2, pool=3, first_position=6, surfaces=LISTS)
     worth, weights, of_item = [], [], []
     for number in range(40_000):
         found = made(number)
@@ -145,7 +146,7 @@ def pool_of(
         eligible or Eligibility(AT),
         [*names, *(row(state, p) for p in page)],
         names,
-        ExplorationConfig(),
+        ExplorationConfig(surfaces=LISTS),
     )
     return {state.catalog.ids[found] for found in rows.tolist()}
 
