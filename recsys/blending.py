@@ -33,10 +33,13 @@ _PARTS: dict[str, _Part] = {
 
 def recipe_of(state: State, config: SurfaceConfig, surface: str) -> Recipe:
     """The weights in force: learned from what readers open next, else those of the configuration."""
-    learned = state.learned.recipes.get(surface)
-    if learned is None or config.blending == "weights":
-        return Recipe.configured(config)
-    return learned.under(config, surface)
+    learned, kept = state.learned.recipes.get(surface), state.recipes.get(surface)
+    if kept is not None and kept[0] is config and kept[1] is learned:
+        return kept[2]
+    configured = learned is None or config.blending == "weights"
+    recipe = Recipe.configured(config) if configured else learned.under(config, surface)  # type: ignore[union-attr]
+    state.recipes[surface] = (config, learned, recipe)
+    return recipe
 
 
 def follows_reader(
@@ -96,7 +99,7 @@ def blend(
     _add_age_limit(columns, names, state, rows, moment, config)
     if not columns:
         return candidates.with_parts(np.zeros((len(rows), 1)), ("constant",))
-    return candidates.with_parts(np.stack(columns, axis=1), tuple(names))
+    return candidates.with_parts(np.array(columns).T, tuple(names))
 
 
 def raw_parts(

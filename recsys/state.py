@@ -18,6 +18,7 @@ from recsys.learned import Learned
 from recsys.places import Places
 from recsys.popularity import EventBatch, Popularity
 from recsys.profile import Histories, reader_key
+from recsys.recipes import Recipe
 from recsys.schemas import EVENT_TYPES, Article, Event
 from recsys.unique_rows import UniqueRows
 
@@ -58,6 +59,8 @@ class State:
         self.histories = Histories(config.profile) if histories is None else histories
         self.learned = learned or Learned.nothing(config)
         self.unique_rows = UniqueRows()
+        # weights in force by surface, with what they were worked out from
+        self.recipes: dict[str, tuple[object, object, Recipe]] = {}
         self.popularity.resize(len(catalog))
         self.index.resize(len(catalog))
         self.regroup()

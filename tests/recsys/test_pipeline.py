@@ -108,7 +108,7 @@ def test_a_short_list_means_that_nothing_eligible_was_left(asked: tuple[State, Q
     slate = funnel.slate(surface, query)
     if len(slate.items) == query.limit:
         return
-    _, used, _ = funnel._effective(surface, query)
+    _, used, _ = funnel.effective(surface, query)
     eligible = funnel.eligibility(used, surface)
     taken = set(versions(state, slate))
     shown = {item.row for item in slate.items}
