@@ -19,6 +19,7 @@ from training import console
 from training.sync.catalogue import Catalogue
 from training.sync.entries import Rules
 from training.sync.fetch import Fetcher, TemporaryError
+from training.sync.pages import Pages
 from training.sync.rounds import Result, Sync
 from training.sync.source import Source
 from training.sync.state import StateFile
@@ -81,6 +82,9 @@ def sitemap(
     section: Section = "none",
     language: Language = None,
     site: Site = None,
+    pages: Annotated[
+        int, typer.Option(min=0, help="Pages a round reads of articles that have no title there.")
+    ] = 100,
     most_removed: MostRemoved = None,
     allow_private: Private = False,
     state: State = None,
@@ -91,7 +95,7 @@ def sitemap(
     Example: recsys sync sitemap https://www.example.org/news.xml --store sqlite:///site.db --every 5m
     """
     rules = _rules(section, language, site)
-    _sync("sitemap", place, store, rules, every, most_removed, allow_private, state, as_json, False)
+    _sync("sitemap", place, store, rules, every, most_removed, allow_private, state, as_json, pages=pages)
 
 
 def _rules(section: str | None, language: str | None, site: str | None) -> Rules:
@@ -132,7 +136,8 @@ def _sync(
     allow_private: bool,
     state: Path | None,
     as_json: bool,
-    check_gone: bool,
+    check_gone: bool = False,
+    pages: int = 0,
 ) -> None:
     pause = None if every is None else _seconds(every)
     with _stopped_by_signals() as stop:
@@ -142,8 +147,8 @@ def _sync(
         opened = open_store(store)
         try:
             with kept.alone():
-                look = fetcher if check_gone else None
-                sync = Sync(source, Catalogue(opened), kept, rules, most_removed, look)
+                look, reader = fetcher if check_gone else None, Pages(fetcher, rules, pages)
+                sync = Sync(source, Catalogue(opened), kept, rules, most_removed, reader, look)
                 show = partial(_tell, kind, place, as_json)
                 if pause is not None:
                     _go_on(sync, show, pause, stop)
@@ -225,6 +230,8 @@ def _tell(kind: str, place: str, as_json: bool, result: Result, seconds: float) 
     more = f"{result.unchanged:,} unchanged, {len(result.refused):,} refused"
     if result.documents == result.unchanged_documents:
         more = "nothing changed at the source"
+    if result.waiting:
+        more += f", {result.waiting:,} pages wait for later rounds"
     if result.kept_deleted:
         more += f", {result.kept_deleted:,} stay removed (deleted in the catalogue)"
     console.out.print(f"{_time()} {kind} {place}: {counts}; {more} ({seconds:.1f} s)", markup=False)

@@ -284,3 +284,53 @@ def test_mistakes_are_told(
     answer = sync.call(kind, place.format(base=site.base), *more)
     assert (answer.code, answer.out) == (code, "")
     assert words in answer.err
+
+
+def page(title: str, kind: str = "article") -> str:
+    return (
+        f'<!DOCTYPE html><html lang="en-GB"><head><title>{title} - Site</title><meta property="og:type" '
+        f'content="{kind}"><meta property="og:title" content="{title} &amp;amp; more">'
+        '<meta property="article:section" content="Local"><meta property="article:tag" content="bridge">'
+        '<meta property="og:image" content="/p.jpg"><meta name="description" content="In short.">'
+        '<script type="application/ld+json">{"@graph": [{"@type": "NewsArticle", "author": {"name": "Ann"},'
+        ' "datePublished": "2026-03-01T08:00:00Z"}]}</script></head><body>…</body></html>'
+        if kind == "article"
+        else "<html><head><title>Front page</title></head></html>"
+    )
+
+
+def test_a_sitemap_without_titles_is_read_from_its_pages_some_a_round(site: Site, sync: Runner) -> None:
+    def plain(*changed: str) -> str:
+        days = {
+            name: "2026-03-02" if name in changed else "2026-03-01"
+            for name in ("p1", "p2", "p3", "front", "no")
+        }
+        return urlset(
+            *(f"<url><loc>{site.base}/{n}</loc><lastmod>{d}</lastmod></url>" for n, d in days.items())
+        )
+
+    for name in ("p1", "p2", "p3"):
+        site.put(f"/{name}", page(name))
+    site.put("/front", page("", "website"))
+    url = site.put("/s.xml", plain())
+    first = sync.round("sitemap", url, "--pages", 2, "--section", "first")
+    assert (first["new"], first["waiting"], first["refused"]) == (2, 3, [])
+    second = sync.round("sitemap", url, "--pages", 3, "--section", "first")
+    assert (second["new"], second["waiting"]) == (1, 0)
+    assert ["does not say that it is an article" in second["refused"][0], "404" in second["refused"][1]] == [
+        True,
+        True,
+    ]
+    found = sync.articles()[f"{site.base}/p1"]
+    assert (found.title, found.abstract, found.section) == ("p1 & more", "In short.", "Local")
+    assert (found.authors, found.tags, found.language) == (["Ann"], ["bridge"], "en")
+    assert (found.image_url, str(found.published_at)[:13]) == (f"{site.base}/p.jpg", "2026-03-01 08")
+    pages = len(site.asked)
+    assert sync.round("sitemap", url, "--section", "first")["unchanged_documents"] == 1
+    assert len(site.asked) == pages + 1
+    site.put("/p2", page("Other"))
+    site.put("/s.xml", plain("p2"))
+    assert counts(sync.round("sitemap", url, "--section", "first"))[:3] == (0, 1, 0)
+    assert sync.articles()[f"{site.base}/p2"].title == "Other & more"
+    # a page that is no article is not read again while the sitemap says nothing new of it
+    assert [path for path, _ in site.asked].count("/front") == 1

@@ -32,6 +32,7 @@ class Entry:
         dated: when it came out, None where the source does not say.
         touched: when it was last changed, None where the source does not say.
         windowed: whether the list that it stands on only holds the newest, as a news sitemap does.
+        known_as: the digest of what the source said, where the fields come from the article's page.
     """
 
     place: str
@@ -40,9 +41,12 @@ class Entry:
     dated: datetime | None = None
     touched: datetime | None = None
     windowed: bool = False
+    known_as: str = ""
 
     def digest(self, options: str) -> str:
         """Changes when the source says something else, or the options of the mapping do."""
+        if self.known_as:
+            return self.known_as
         said = [self.key, dict(self.fields), self.dated, self.touched, options]
         return hashlib.blake2b(orjson.dumps(said), digest_size=12).hexdigest()
 

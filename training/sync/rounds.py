@@ -10,6 +10,7 @@ from training.sync.catalogue import Catalogue
 from training.sync.entries import Entry, EntryError, Rules, article_of
 from training.sync.fetch import Fetcher
 from training.sync.gone import left_sitemap, look_at_pages, mark_left, may_remove
+from training.sync.pages import Pages
 from training.sync.source import Reading, Source
 from training.sync.state import Known, StateFile
 
@@ -26,6 +27,7 @@ class Result:
         refused: a message for each entry that breaks a rule.
         unchanged_documents: feeds and sitemaps that were as before.
         documents: that were read or found unchanged.
+        waiting: pages that later rounds read.
         held_back: articles that are gone from the source, and more than a round may remove.
         problems: what could not be read or done.
     """
@@ -38,6 +40,7 @@ class Result:
     refused: list[str] = field(default_factory=list)
     documents: int = 0
     unchanged_documents: int = 0
+    waiting: int = 0
     held_back: int = 0
     problems: list[str] = field(default_factory=list)
 
@@ -61,6 +64,7 @@ class Sync:
         rules: how entries become articles.
         most_removed: articles that a round may remove; None for a tenth of the source, ten at least and
             never more than half.
+        pages: reads what a sitemap does not say of its articles; None does not.
         look: fetcher for the pages of articles that left a feed; None does not look.
     """
 
@@ -71,10 +75,11 @@ class Sync:
         kept: StateFile,
         rules: Rules,
         most_removed: int | None = None,
+        pages: Pages | None = None,
         look: Fetcher | None = None,
     ) -> None:
         self._source, self._catalogue, self._kept, self._rules = source, catalogue, kept, rules
-        self._most_removed, self._look = most_removed, look
+        self._most_removed, self._pages, self._look = most_removed, pages, look
         self._state = kept.load()
 
     def round(self, now: datetime) -> Result:
@@ -87,11 +92,15 @@ class Sync:
         self._catalogue.follow()
         self._forget_what_no_longer_holds()
         reading = self._source.read(self._state.documents)
+        entries = reading.entries
+        if self._pages is not None:
+            entries = self._pages.set_aside(entries, self._state, self._catalogue)
+            entries += self._pages.read(self._state, reading)
         result = Result(
             refused=list(reading.refused), problems=list(reading.problems), documents=len(reading.documents),
-            unchanged_documents=reading.unchanged,
+            unchanged_documents=reading.unchanged, waiting=len(self._state.waiting),
         )  # fmt: skip
-        articles, digests = self._map(reading.entries, result)
+        articles, digests = self._map(entries, result)
         gone = self._gone(reading)
         # claimed before they are written: a sync that dies between the two still knows what is its own
         if articles:

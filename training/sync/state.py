@@ -58,6 +58,22 @@ class Known(_Kept):
     missing: int = 0
 
 
+class Waiting(_Kept):
+    """An entry whose page is still to be read.
+
+    Attributes:
+        place: in its sitemap, for messages.
+        url: of the page.
+        touched: unix seconds of its last change, as the sitemap says.
+        digest: of what the sitemap said.
+    """
+
+    place: str
+    url: str
+    touched: float | None = None
+    digest: str
+
+
 class SyncState(_Kept):
     """Everything that is remembered of one source.
 
@@ -66,6 +82,8 @@ class SyncState(_Kept):
         documents: by URL.
         articles: by key, in the order of their arrival.
         removed: articles that this sync removed, ids by key; they come back when the source brings them.
+        waiting: entries whose pages are still to be read, by key.
+        no_article: digests of entries whose page is none of an article, by key.
         next_look: place in the round of looks at pages that left the feed.
     """
 
@@ -75,6 +93,8 @@ class SyncState(_Kept):
     documents: dict[str, Document] = {}
     articles: dict[str, Known] = {}
     removed: dict[str, str] = {}
+    waiting: dict[str, Waiting] = {}
+    no_article: dict[str, str] = {}
     next_look: int = 0
 
     def trim(self) -> None:
