@@ -87,7 +87,7 @@ class QuickLists:
             self._cache.drop(key)
 
     def _made(self, scope: Scope, key: tuple[str, bytes], started: float) -> Reply | None:
-        asked = _asked(*key, started)
+        asked = asked_of(*key, started)
         if asked is None:
             return None
         mark = self._cache.mark(self._service.live)
@@ -104,7 +104,7 @@ def _route(path: str) -> str:
     return "/v1/users/{user_id}/recommendations" if path.startswith(_USERS) else path
 
 
-def _asked(path: str, query_string: bytes, started: float) -> lists.Asked | None:
+def asked_of(path: str, query_string: bytes, started: float) -> lists.Asked | None:
     """The request that a path and a query string make; None where the framework shall look at it.
 
     Raises:
