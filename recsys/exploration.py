@@ -79,12 +79,12 @@ def explore(
         draws: of the request.
         surface: the kind of list, whose draws are its own.
     """
-    places = [at for at, row in enumerate(rows) if at + 1 >= config.first_position and row not in pinned]
+    places = _places(rows, pinned, config)
     if config.share <= 0.0 or surface not in config.surfaces or not places or len(pool) == 0:
         return Explored(list(rows), [1.0] * len(rows))
     draw = draws.uniform(f"{surface} place")
     if draw >= config.share:
-        return Explored(list(rows), _propensities(len(rows), places, config.share, None))
+        return left_alone(rows, pinned, config)
     chosen = places[min(int(draw / config.share * len(places)), len(places) - 1)]
     ordered = best_first(pool)[: config.pool]
     odds = falling(len(ordered))
@@ -94,6 +94,29 @@ def explore(
     propensities[chosen] *= float(odds[drawn])
     given = [*rows[:chosen], int(ordered[drawn]), *rows[chosen + 1 :]]
     return Explored(given, propensities, chosen)
+
+
+def tries(draws: Draws, surface: str, config: ExplorationConfig) -> bool:
+    """Whether ``explore`` gives a place of this list away, if it has one and there is an article for it."""
+    return draws.uniform(f"{surface} place") < config.share
+
+
+def left_alone(rows: Sequence[int], pinned: Collection[int], config: ExplorationConfig) -> Explored:
+    """A list of which no place was given away, though one could have been.
+
+    Args:
+        rows: the list, best first.
+        pinned: catalogue rows that stay where they are.
+        config: how often and where.
+    """
+    places = _places(rows, pinned, config)
+    if not places:
+        return Explored(list(rows), [1.0] * len(rows))
+    return Explored(list(rows), _propensities(len(rows), places, config.share, None))
+
+
+def _places(rows: Sequence[int], pinned: Collection[int], config: ExplorationConfig) -> list[int]:
+    return [at for at, row in enumerate(rows) if at + 1 >= config.first_position and row not in pinned]
 
 
 def falling(count: int) -> Floats:

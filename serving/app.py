@@ -13,7 +13,7 @@ from serving.quick import QuickLists
 from serving.routes import articles, demo, events, health, lists, steering
 from serving.service import Service
 from serving.settings import Settings
-from serving.telemetry import Measured
+from serving.telemetry import App, Measured
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -52,15 +52,20 @@ def create_app(settings: Settings) -> FastAPI:
     if settings.demo:
         app.include_router(demo.router)
     problems.install(app)
-    # the layer added last is the outermost one
     app.add_middleware(Measured, telemetry=service.telemetry)
-    app.add_middleware(QuickLists, service=service)
-    origins = list(settings.auth.cors_origins)
-    if origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=origins,
-            allow_methods=["GET", "POST"],
-            allow_headers=["X-API-Key", "Content-Type"],
-        )
+    app.middleware_stack = _in_front(app.build_middleware_stack(), service, settings)
     return app
+
+
+def _in_front(app: App, service: Service, settings: Settings) -> App:
+    """Lists go around the framework's own layers; what lets pages of other sites read them goes first."""
+    quick = QuickLists(app, service)
+    origins = list(settings.auth.cors_origins)
+    if not origins:
+        return quick
+    return CORSMiddleware(
+        quick,
+        allow_origins=origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["X-API-Key", "Content-Type"],
+    )

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from fastapi import Request
 
 from recsys.exploration import Draws
-from recsys.exploring import explored
 from recsys.pipeline import Query, Slate
 from serving import answers, guard, wire
 from serving.exposing import Exposing
@@ -98,7 +97,7 @@ def _personal(
     if who is not None:
         watch.begins("exploration")
         draws = Draws(served.state.config.exploration.seed, nonce)
-        slates = explored(served.funnel, query, slates, draws)
+        slates = served.explorer.explored(query, slates, draws)
     watch.begins("encoding")
     request_id, reply = answer.personal(slates, who, nonce)
     watch.finish()

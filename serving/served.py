@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from recsys.bundle import Bundle
 from recsys.config import Config
+from recsys.exploring import Explorer
 from recsys.pipeline import Funnel
 from recsys.state import State
 from recsys.store.contents import StoredArticle
@@ -18,6 +19,7 @@ class Served:
         event_seq, article_seq: how far the state has followed the store.
         waiting: articles that are listed and not embedded yet, by id.
         leaning: whether what was learned from clicks is left out of the lists.
+        explorer: tries cold articles in finished lists.
     """
 
     bundle: Bundle
@@ -30,6 +32,7 @@ class Served:
 
     def __post_init__(self) -> None:
         self._whole = self.state.config
+        self.explorer = Explorer(self.funnel)
 
     def lean(self, wanted: bool) -> None:
         """Rank by fresh counters and content alone, or again by what was learned too."""

@@ -1,0 +1,86 @@
+"""Cold articles in finished lists: every rule holds, the chances are those of what happened."""
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from recsys.config import Config
+from recsys.exploration import Draws
+from recsys.exploring import SOURCE, Explorer
+from recsys.pipeline import Funnel, Query, Slate
+from recsys.profile import Reader
+from recsys.state import State
+from tests.builders import NOW, article, event, scattered, world
+
+T = NOW.timestamp()
+OLD, COLD = [f"a{number:02d}" for number in range(30)], [f"new{number}" for number in range(4)]
+
+
+@pytest.fixture(scope="module")
+def state() -> State:
+    articles = [article(name, hours_old=100.0) for name in OLD]
+    articles += [article(name, hours_old=1.0) for name in COLD]
+    vectors = {each.article_id: scattered(each.article_id) for each in articles}
+    events = [event(f"e{number}", OLD[number % 20], f"r{number % 9}") for number in range(120)]
+    made = world(articles, vectors, events=events)
+    exploration = {"share": 0.5, "evidence": 5.0, "pool": 3}
+    made.config = Config.model_validate({**made.config.public_dict(), "exploration": exploration})
+    return made
+
+
+def shown(state: State, query: Query, number: int) -> tuple[Slate, Slate]:
+    funnel = Funnel(state)
+    slate = funnel.slate("for_you", query)
+    draws = Draws(0, b"%d" % number)
+    return slate, Explorer(funnel).explored(query, {"for_you": slate}, draws)["for_you"]
+
+
+def asked(state: State, **more: object) -> Query:
+    past = Reader(np.array([0, 1, 2], dtype=np.int32))
+    # what the list has by itself is older, so that every cold article is a stranger to it
+    return replace(Query(now=T, limit=8, reader=past, exclude=[]), **more)  # type: ignore[arg-type]
+
+
+def test_a_place_given_away_is_told_and_every_other_stays(state: State) -> None:
+    places: Counter[int] = Counter()
+    for number in range(200):
+        plain, tried = shown(state, asked(state), number)
+        changed = [at for at in range(8) if plain.items[at].row != tried.items[at].row]
+        assert len(changed) <= 1
+        assert [item.position for item in tried.items] == list(range(1, 9))
+        assert tried.propensities is not None
+        assert all(0.0 < chance <= 1.0 for chance in tried.propensities)
+        for at in changed:
+            places[at] += 1
+            assert tried.items[at].sources == [SOURCE]
+            assert state.catalog.ids[tried.items[at].row] in COLD
+            assert sum(tried.items[at].values) == pytest.approx(tried.items[at].score)
+            assert len({item.row for item in tried.items}) == 8
+    assert places
+    assert min(places) >= 3
+
+
+def test_what_may_not_stand_in_the_list_is_not_tried(state: State) -> None:
+    banned = [state.catalog.row(name) for name in COLD[:3]]
+    query = asked(state, exclude=[row for row in banned if row is not None])
+    for number in range(100):
+        _, tried = shown(state, query, number)
+        assert not {item.row for item in tried.items} & set(banned)
+
+
+def test_the_same_request_is_tried_the_same_again(state: State) -> None:
+    for number in range(20):
+        assert shown(state, asked(state), number) == shown(state, asked(state), number)
+
+
+def test_without_a_share_nothing_changes(state: State) -> None:
+    none = state.config.exploration.model_copy(update={"share": 0.0})
+    before, state.config = state.config, state.config.model_copy(update={"exploration": none})
+    try:
+        plain, tried = shown(state, asked(state), 1)
+        assert plain == tried
+        assert tried.propensities is None
+    finally:
+        state.config = before
