@@ -216,7 +216,7 @@ def _gate(bundle: Bundle) -> Finding:
     funnel = gate["funnel"]
     if funnel is None:
         return Finding("gate", "had no lists to judge by")
-    skill = f"skill {funnel['auc'] - 0.5:.3f} (AUC {funnel['auc']:.3f}) on {gate['impressions']:,} lists"
+    skill = f"skill {funnel['auc'] - 0.5:.3f} (AUC {funnel['auc']:.3f}) on {gate['impressions'] or 0:,} lists"
     wrong = "the bundle in service did not pass its gate; 'recsys models show' says why, 'rollback' returns"
     return Finding("gate", f"{gate['verdict']}, {skill}", wrong if gate["verdict"] == "failed" else None)
 
