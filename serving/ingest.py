@@ -112,6 +112,9 @@ class GroupCommitter:
         started = time.perf_counter()
         try:
             numbers = self._store.append_events([event for item in batch for event in item.events])
+        except StoreError as error:
+            # locked, full or broken: the same for each, and each would wait for it again
+            return [([item], error) for item in batch]
         except Exception as error:
             if len(batch) == 1:
                 return [(batch, error)]

@@ -40,6 +40,8 @@ from recsys.store.sqlite_rows import (
 )
 from recsys.store.usage import Usage, usage_of
 
+# transactions are short: whoever holds the lock for longer holds it for long, and callers should hear of it
+_BUSY_SECONDS = 5.0
 _Result = TypeVar("_Result")
 
 
@@ -75,10 +77,11 @@ class SqliteStore:
         self._changes = Changes(f"{path}.changes", self.data_version)
 
     def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(
+            self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
-        connection.execute("PRAGMA busy_timeout=30000")
         return connection
 
     def _prepare(self) -> None:

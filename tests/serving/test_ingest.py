@@ -1,6 +1,7 @@
 """The committing thread, whatever a store throws at it."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -67,4 +68,56 @@ def test_a_closed_committer_takes_nothing(tmp_path: Path) -> None:
     with pytest.raises(OverloadedError):
         asyncio.run(late(store))
     assert store.last_event_seq() == 0
+    store.close()
+
+
+class Slow(SqliteStore):
+    """A store that takes its time."""
+
+    def append_events(self, events: Sequence[Event]) -> list[int | None]:
+        time.sleep(0.2)
+        return super().append_events(events)
+
+
+def test_a_slow_store_holds_up_only_who_waits_for_it_and_its_queue_is_bounded(tmp_path: Path) -> None:
+    async def crowd(store: SqliteStore) -> tuple[int, list[object]]:
+        committer, turns = GroupCommitter(store, lambda _: None, max_waiting=50), 0
+        calls = [asyncio.create_task(committer.submit([event(f"e{n}", "a", "r")])) for n in range(60)]
+        while not all(call.done() for call in calls):
+            await asyncio.sleep(0.001)
+            turns += 1
+        results = await asyncio.gather(*calls, return_exceptions=True)
+        assert committer.waiting == 0
+        await committer.close()
+        return turns, list(results)
+
+    store = Slow(str(tmp_path / "s.db"))
+    turns, results = asyncio.run(crowd(store))
+    assert turns > 20
+    assert sum(isinstance(result, OverloadedError) for result in results) == 10
+    assert store.last_event_seq() == 50
+    store.close()
+
+
+class Locked(SqliteStore):
+    """A store that somebody else has locked."""
+
+    tries = 0
+
+    def append_events(self, events: Sequence[Event]) -> list[int | None]:
+        self.tries += 1
+        raise StoreError("database is locked")
+
+
+def test_a_locked_store_is_asked_once_for_all_who_wait(tmp_path: Path) -> None:
+    async def crowd(store: SqliteStore) -> list[object]:
+        committer = GroupCommitter(store, lambda _: None)
+        calls = [committer.submit([event(f"e{n}", "a", "r")]) for n in range(30)]
+        results = await asyncio.gather(*calls, return_exceptions=True)
+        await committer.close()
+        return list(results)
+
+    store = Locked(str(tmp_path / "s.db"))
+    assert all(isinstance(result, StoreError) for result in asyncio.run(crowd(store)))
+    assert store.tries == 1
     store.close()
