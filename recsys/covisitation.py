@@ -92,7 +92,7 @@ class Covisitation:
         self.masses_ = np.zeros(0)
         self.landmark_ = self.latest_ = 0.0
         self._version = 0
-        self._unique = UniqueRows()
+        self._unique, self._counted = UniqueRows(), False
         self._answered: tuple[tuple[bytes, int], Sums] | None = None
 
     def fit(self, trails: Trails, size: int) -> "Covisitation":
@@ -116,6 +116,7 @@ class Covisitation:
         """Keep each article's best of pairs that were counted elsewhere."""
         self.masses_ = np.bincount(trails.rows, trails.weights, minlength=size).astype(np.float64)
         self.landmark_ = self.latest_ = trails.latest
+        self._counted = False
         self._version += 1
         similarities = self._similarity(sums.together, self.masses_[sums.left], self.masses_[sums.right])
         self.rows_, self.together_ = _best(
@@ -146,6 +147,7 @@ class Covisitation:
         self.latest_ = max(self.latest_, ts)
         weight = self._weight_at(ts)
         self.masses_[row] += weight
+        self._counted = True
         before = before[: self.config.reach]
         if len(before) == 0:
             return
@@ -156,8 +158,10 @@ class Covisitation:
     def _weight_at(self, ts: float) -> float:
         """What an opening at ``ts`` weighs; moves the landmark long before weights grow too large."""
         half_life = self.config.half_life_days * _DAY
-        if len(self.rows_) and not self.masses_.any():
-            self.landmark_ = ts
+        if not self._counted:
+            # looked up once: the sum over all articles would cost more than the pairs
+            self._counted = bool(self.masses_.any())
+            self.landmark_ = self.landmark_ if self._counted or not len(self.rows_) else ts
         exponent = (ts - self.landmark_) / half_life
         if exponent > _MAX_EXPONENT:
             steps = np.floor(exponent)
@@ -295,6 +299,7 @@ class Covisitation:
         """Take over what ``state`` gave; the arrays are changed by ``opened``."""
         self.rows_, self.together_, self.masses_ = rows, together, masses
         self.landmark_, self.latest_ = float(times[0]), float(times[1])
+        self._counted = False
         self._version += 1
 
 

@@ -105,9 +105,11 @@ class Histories:
         if doubted := self._doubted.get(key):
             earlier &= ~np.isin(self._rows[slot], tuple(doubted))
         rows, times = self._rows[slot][earlier], self._ts[slot][earlier]
-        gaps = -np.diff(times, prepend=ts)
-        broken = np.flatnonzero(gaps > pause)
-        return np.asarray(rows[: broken[0]] if len(broken) else rows)
+        if len(times) and (ts - times[0] > pause or ts - times[-1] > pause):
+            gaps = np.concatenate(((ts,), times[:-1])) - times
+            broken = np.flatnonzero(gaps > pause)
+            rows = rows[: broken[0]] if len(broken) else rows
+        return np.asarray(rows)
 
     def has_opened(self, key: int, row: int) -> bool:
         """Whether a trusted opening of the article is remembered."""
