@@ -260,6 +260,7 @@ class Funnel:
         scoring = _Scoring(used, query, moment, self.eligibility(query, surface), pinned, skipped)
         ordered, left_out = self._candidates(scoring, query.boosts.get(surface, ()), depth)
         skipped |= left_out
+        query.found(surface, len(ordered))
         if len(ordered) == 0:
             return _Ranked(surface, ordered, fallback or "nothing_eligible")
         variety = self._variety(used, query, moment, limit)

@@ -18,6 +18,9 @@ class Pace(Protocol):
     def begins(self, stage: str) -> bool:
         """The stage before ends here; whether ``stage`` shall run. Others than ``OPTIONAL`` always do."""
 
+    def found(self, surface: str, count: int) -> None:
+        """Is told how many candidates a list was chosen from."""
+
 
 class Memo(Protocol):
     """Keeps rankings that are the same for all readers, for as long as nothing that they rest on changes."""
@@ -76,6 +79,11 @@ class Query:
     def begins(self, stage: str) -> bool:
         """Whether an optional stage shall run; also told of those that always do."""
         return self.pace is None or self.pace.begins(stage)
+
+    def found(self, surface: str, count: int) -> None:
+        """Tell how many candidates a list is chosen from."""
+        if self.pace is not None:
+            self.pace.found(surface, count)
 
     def for_everyone(self) -> bool:
         """Whether nothing about the reader, and nothing that is rarely asked twice, narrows the lists."""

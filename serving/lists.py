@@ -69,7 +69,7 @@ def serve(service: Service, request: Request, asked: Asked) -> Reply:
         watch.begins("encoding")
         reply = answer.public(slates)
         watch.finish()
-        service.telemetry.staged(watch.stages)
+        service.telemetry.staged(watch.stages, watch.candidates)
         reply.lasting = not watch.left_out
         return reply
     return _personal(service, served, asked, query, who, answer, watch)
@@ -101,7 +101,7 @@ def _personal(
     watch.begins("encoding")
     request_id, reply = answer.personal(slates, who, nonce)
     watch.finish()
-    service.telemetry.staged(watch.stages)
+    service.telemetry.staged(watch.stages, watch.candidates)
     if query.witness:
         service.features.take(served, request_id, query.now, answer.context_id, query.witness)
     if who is not None:

@@ -42,15 +42,17 @@ class Stopwatch:
     Attributes:
         stages: (stage, seconds) in the order in which they ran.
         left_out: optional stages for which there was no time.
+        candidates: (surface, how many it was chosen from).
     """
 
-    __slots__ = ("_budget", "_costs", "_since", "_stage", "_started", "left_out", "stages")
+    __slots__ = ("_budget", "_costs", "_since", "_stage", "_started", "candidates", "left_out", "stages")
 
     def __init__(self, costs: StageCosts, started: float, budget: float | None = None) -> None:
         self._costs, self._started, self._budget = costs, started, budget
         self._stage, self._since = "request", started
         self.stages: list[tuple[str, float]] = []
         self.left_out: list[str] = []
+        self.candidates: list[tuple[str, int]] = []
 
     def begins(self, stage: str) -> bool:
         """See ``recsys.slate.Pace``."""
@@ -63,6 +65,10 @@ class Stopwatch:
                 return False
         self._stage = stage
         return True
+
+    def found(self, surface: str, count: int) -> None:
+        """See ``recsys.slate.Pace``."""
+        self.candidates.append((surface, count))
 
     def finish(self) -> None:
         """The last stage is over; what was learned is kept for later requests."""

@@ -77,6 +77,12 @@ class Telemetry:
         self.stages = self._histogram(
             "recsys_stage_seconds", "Time of the stages of every fifth request for lists", ("stage",), _FINE
         )
+        self.candidates = self._histogram(
+            "recsys_candidates",
+            "Candidates that the lists of every fifth request were chosen from",
+            ("surface",),
+            (0, 10, 30, 100, 200, 300, 500, 1000, 5000),
+        )
         self.fallbacks = Counter(
             "recsys_fallbacks", "Lists made by a fallback", ("surface", "reason"), registry=self.registry
         )
@@ -161,11 +167,12 @@ class Telemetry:
             found = self._fallbacks[surface, reason] = self.fallbacks.labels(surface, reason)
         found.inc()
 
-    def staged(self, stages: Iterable[tuple[str, float]]) -> None:
+    def staged(self, stages: Iterable[tuple[str, float]], candidates: Iterable[tuple[str, int]]) -> None:
         """Time the stages of one request; every fifth is kept, so that it costs less than it tells.
 
         Args:
             stages: names and seconds.
+            candidates: surfaces, and how many candidates each list was chosen from.
         """
         self._staged += 1
         if self._staged % _STAGES_OF_EVERY:
@@ -175,6 +182,8 @@ class Telemetry:
             if found is None:
                 found = self._stages[stage] = self.stages.labels(stage)
             found.observe(seconds)
+        for surface, count in candidates:
+            self.candidates.labels(surface).observe(count)
 
     def render(self) -> bytes:
         """Text format of Prometheus, of all workers of this service."""

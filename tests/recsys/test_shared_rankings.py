@@ -74,6 +74,9 @@ class Hurried:
     def begins(self, stage: str) -> bool:
         return stage not in self.stages
 
+    def found(self, surface: str, count: int) -> None:
+        assert count >= 0
+
 
 @settings(max_examples=60, deadline=None)
 @given(requests(), st.sampled_from(SURFACES), st.sets(st.sampled_from(OPTIONAL), min_size=1))
