@@ -173,12 +173,28 @@ class Catalog:
         self._priorities.changed(row)
         self.version += 1
 
-    def hide(self, article_id: str) -> None:
-        """Take an article out of every list until it is put again; whatever else is known of it stays."""
+    def withdraw(self, article_id: str, article: Article | None) -> None:
+        """Take over at once what keeps an article out of lists; everything else waits for ``put``.
+
+        Args:
+            article_id: whose.
+            article: as it stands now, None where it was deleted. Times of publication and expiry are taken
+                over either way, ``is_hidden`` only if it hides.
+        """
         row = self._row_of.get(article_id)
-        if row is not None and self.servable[row]:
-            self.servable[row] = False
-            self._changed(row)
+        if row is None:
+            return
+        servable = bool(self.servable[row]) and article is not None and not article.is_hidden
+        published, expires = float(self.published[row]), float(self.expires[row])
+        if article is not None:
+            published = epoch(article.published_at, np.nan)
+            expires = epoch(article.expires_at, np.inf)
+        new, old = np.array((published, expires)), np.array((self.published[row], self.expires[row]))
+        if servable == self.servable[row] and np.array_equal(new, old, equal_nan=True):
+            return
+        self.servable[row], self.published[row], self.expires[row] = servable, published, expires
+        self._changes.note(row, published, expires)
+        self._changed(row)
 
     def remove(self, article_id: str) -> int | None:
         """Take an article out of service; its counts stay in case it returns."""

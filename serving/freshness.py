@@ -17,6 +17,8 @@ AGE_SECONDS = 5.0
 _BUSY_EVENTS_PER_SECOND = 20.0
 _WINDOW_SECONDS = 0.25
 _WINDOWS = 4
+# a clock that is kept in step by the network goes back by less
+_STEP_SECONDS = 1.0
 
 FRESH, AGING, OVER = range(3)
 
@@ -30,6 +32,7 @@ class Mark(NamedTuple):
         rules: version of the editors' rules.
         events: how many events were known.
         at: monotonic seconds.
+        since: unix seconds at which it was made; a clock that was set back does not keep it.
         until: unix seconds at which an article or a rule comes or goes by itself.
     """
 
@@ -38,6 +41,7 @@ class Mark(NamedTuple):
     rules: int
     events: int
     at: float
+    since: float
     until: float
 
 
@@ -63,16 +67,20 @@ class Freshness:
             served: what makes it.
             rules: the editors' rules, None where it does not depend on them.
         """
-        catalog, until = served.state.catalog, served.state.catalog.next_change(self._clock.now())
+        catalog, since = served.state.catalog, self._clock.now()
+        until = catalog.next_change(since)
         if rules is not None and rules.rules:
             until = min(until, rules.next_change(self._clock.instant()))
         version = 0 if rules is None else rules.version
-        return Mark(served.version, catalog.version, version, served.event_seq, time.monotonic(), until)
+        events, at = served.event_seq, time.monotonic()
+        return Mark(served.version, catalog.version, version, events, at, since, until)
 
     def judge(self, mark: Mark, served: Served, rules: int) -> int:
         """``FRESH``, ``AGING`` (may be given once more while a new one is made) or ``OVER``."""
         state = (served.version, served.state.catalog.version, rules)
-        if (mark.version, mark.articles, mark.rules) != state or self._clock.now() >= mark.until:
+        if (mark.version, mark.articles, mark.rules) != state:
+            return OVER
+        if not mark.since - _STEP_SECONDS <= self._clock.now() < mark.until:
             return OVER
         age = time.monotonic() - mark.at
         if mark.events == served.event_seq:

@@ -116,6 +116,8 @@ def _slates(service: Service, served: Served, asked: Asked, query: Query) -> dic
         service.telemetry.utility_lost.observe(lost)
     else:
         slates = {asked.surfaces[0]: served.funnel.slate(asked.surfaces[0], query)}
+    if service.live.is_behind():
+        slates = {n: replace(one, fallback=one.fallback or "store_behind") for n, one in slates.items()}
     service.live.asked.note(served, query, asked.surfaces, asked.page)
     for name, slate in slates.items():
         if slate.fallback is not None:

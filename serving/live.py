@@ -28,6 +28,7 @@ from serving.vectors import Vectors
 
 log = logging.getLogger("recsys.serving")
 _POLL_SECONDS = 0.25
+_BEHIND_SECONDS = 5.0
 _TAIL = 2_000
 _LAST_STEP = 200
 
@@ -136,6 +137,10 @@ class Live:
             await self._embedded.wait_for(
                 lambda: self._newcomers.is_failing or not wanted & self.served.waiting.keys()
             )
+
+    def is_behind(self) -> bool:
+        """Whether the store has not been read for so long that lists may lack what it holds."""
+        return time.monotonic() - self.followed > _BEHIND_SECONDS
 
     async def follow(self) -> None:
         """Keep up with other processes, for as long as the service runs.

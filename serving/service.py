@@ -51,7 +51,7 @@ class Service:
         self.store: Store = open_store(settings.store)
         vectors = Vectors(settings.models / "embedders", self.store)
         self.live = Live(self.registry, self.store, vectors, self.clock, self.telemetry, settings.config)
-        self.urgent = Urgent(self.store, self.live, self.clock)
+        self.urgent = Urgent(self.store, self.live)
         self.desk = Desk(self.store, self.live, self.clock)
         self.exposures = ExposureLog(self.store, self.telemetry)
         self.features = FeatureLog(folder_of(settings.store), self.telemetry)

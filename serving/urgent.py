@@ -6,13 +6,10 @@ request asks a number whether anything changed, and takes out of the lists what 
 """
 
 import logging
-from datetime import datetime
 
 from recsys.errors import StoreError
 from recsys.rules_editor import EditorRules
-from recsys.schemas import Article
 from recsys.store import Store
-from serving.clock import Clock
 from serving.live import Live
 
 log = logging.getLogger("recsys.serving")
@@ -25,11 +22,10 @@ class Urgent:
     Args:
         store: tells of changes.
         live: the lists.
-        clock: the service's.
     """
 
-    def __init__(self, store: Store, live: Live, clock: Clock) -> None:
-        self._store, self._live, self._clock = store, live, clock
+    def __init__(self, store: Store, live: Live) -> None:
+        self._store, self._live = store, live
         self._number, self._seq = store.changes(), 0
 
     def look(self) -> None:
@@ -49,16 +45,9 @@ class Urgent:
         self._number = number
 
     def _take_out(self) -> None:
-        served, now = self._live.served, self._clock.instant()
+        served = self._live.served
         self._seq = max(self._seq, served.article_seq)
         while changes := self._store.changes_after(self._seq, _AT_ONCE):
             for change in changes:
-                if change.article is None or not _may_stand(change.article, now):
-                    served.state.catalog.hide(change.article_id)
+                served.state.catalog.withdraw(change.article_id, change.article)
             self._seq = changes[-1].seq
-
-
-def _may_stand(article: Article, now: datetime) -> bool:
-    published, expires = article.published_at, article.expires_at
-    is_open = (published is None or published <= now) and (expires is None or expires > now)
-    return is_open and not article.is_hidden
