@@ -49,6 +49,7 @@ class Newcomers:
         self._store, self._vectors = store, vectors
         self._clock, self._telemetry = clock, telemetry
         self.lock = asyncio.Lock()
+        self._from_the_end = os.getpid() % 2 == 1
         self._chunk, self._pause, self._retry_at = _CHUNK, _SHORTEST_PAUSE, 0.0
 
     @property
@@ -93,7 +94,7 @@ class Newcomers:
         if not served.waiting or self._clock.now() < self._retry_at:
             return
         # workers of one service begin at different ends, and find the other's vectors in the store
-        names = reversed(served.waiting) if os.getpid() % 2 else iter(served.waiting)
+        names = reversed(served.waiting) if self._from_the_end else iter(served.waiting)
         part = [served.waiting[name] for name in islice(names, self._chunk)]
         articles = [change.article for change in part if change.article is not None]
         found, missing = await asyncio.to_thread(self._vectors.known, articles, served)
@@ -113,9 +114,12 @@ class Newcomers:
             self._failed(error)
             # one article may be at fault: the next attempts go one by one, this one comes last
             self._chunk = 1
-            for article in articles:
-                if (change := served.waiting.pop(article.article_id, None)) is not None:
-                    served.waiting[article.article_id] = change
+            names = {article.article_id for article in articles}
+            tried = {name: change for name, change in served.waiting.items() if name in names}
+            others = {name: change for name, change in served.waiting.items() if name not in names}
+            served.waiting.clear()
+            for part in (tried, others) if self._from_the_end else (others, tried):
+                served.waiting.update(part)
             return {}
         self._chunk, self._pause = _CHUNK, _SHORTEST_PAUSE
         return found

@@ -149,10 +149,13 @@ class Embedded(Vectors):
         return _digests(articles, served)
 
 
-def test_one_text_that_cannot_be_embedded_holds_up_no_other(tmp_path: Path) -> None:
+@pytest.mark.parametrize("from_the_end", [False, True])
+def test_one_text_that_cannot_be_embedded_holds_up_no_other(tmp_path: Path, from_the_end: bool) -> None:
     store, clock = SqliteStore(str(tmp_path / "s.db")), Clock(NOW)
     vectors = Embedded(tmp_path, store)
     newcomers = Newcomers(store, vectors, clock, Telemetry())
+    # as every second process does
+    newcomers._from_the_end = from_the_end
     state = world([article(f"old{at}") for at in range(60)])
     manifest = {"version": "v1", "embedder": {"model_id": "m", "dimensions": DIMENSIONS}}
     served = Served(Bundle(tmp_path, manifest), state, Funnel(state))
