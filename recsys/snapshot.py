@@ -14,6 +14,7 @@ from recsys.bundle import VECTORS_OF, Bundle, write_bundle
 from recsys.catalog import Catalog
 from recsys.config import Config, build_config
 from recsys.errors import BundleError
+from recsys.expected import ExpectedClicks
 from recsys.features import FEATURE_NAMES
 from recsys.index import ExactIndex, Neighbours
 from recsys.learned import Learned
@@ -121,6 +122,9 @@ def read_state(bundle: Bundle, overrides: Config | None = None) -> State:
         config, catalog, index, neighbours, counts, histories, Learned.read(bundle, config, FEATURE_NAMES)
     )
     state.follows_pairs = True
+    if not bundle.manifest.get("impressions_logged", True):
+        per_click = config.popularity.impressions_per_click
+        state.expected = ExpectedClicks(per_click, state.learned.examination)
     _check_sizes(bundle, state)
     return state
 

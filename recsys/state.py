@@ -13,18 +13,20 @@ from recsys.catalog import UNKNOWN, Catalog
 from recsys.config import Config
 from recsys.counters import HOUR
 from recsys.embedder import embedding_text
+from recsys.expected import ExpectedClicks
+from recsys.exposed import Exposed
 from recsys.index import ExactIndex, Neighbours
 from recsys.learned import Learned
 from recsys.places import Places
 from recsys.popularity import EventBatch, Popularity
 from recsys.profile import Histories, reader_key
 from recsys.recipes import Recipe
-from recsys.schemas import EVENT_TYPES, Article, Event
+from recsys.schemas import EVENT_TYPES, Article, Event, Exposure
 from recsys.unique_rows import UniqueRows
 
 _CODES = {name: code for code, name in enumerate(EVENT_TYPES)}
 _OPENINGS = frozenset((_CODES["view"], _CODES["click"]))
-_HIDE = _CODES["hide"]
+_HIDE, _IMPRESSION = _CODES["hide"], _CODES["impression"]
 
 
 def changes_pasts(types: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -38,9 +40,12 @@ class State:
     Attributes:
         follows_pairs: whether openings also count for what is read together; off while training
             replays a log that it learns pairs from itself.
+        expected: the latest lists, where clicks shall count what they were chosen from; None where
+            impressions are told, or training adds them.
     """
 
     follows_pairs = False
+    expected: ExpectedClicks | None = None
 
     def __init__(
         self,
@@ -190,6 +195,39 @@ class State:
         batch = self._batch(events, now)
         self.fit_rows()
         self.apply_batch(batch)
+        if self.expected is not None:
+            self._expect(events, batch)
+
+    def _expect(self, events: Sequence[Event], batch: EventBatch) -> None:
+        """Count the lists that clicks were made in; no longer where the site tells impressions itself."""
+        if np.any(batch.types == _IMPRESSION):
+            self.expected = None
+            return
+        clicks = [
+            (at, event.request_id, event.surface, event.article_id)
+            for at, event in enumerate(events)
+            if event.type == "click" and event.request_id is not None
+        ]
+        found = (
+            self.expected.of(batch, clicks, self.catalog.refer)
+            if self.expected is not None and clicks
+            else None
+        )
+        if found is not None:
+            self.fit_rows()
+            self.popularity.observe(found)
+
+    def remember_list(self, shown: Exposure | Exposed) -> None:
+        """Remember a list that was served, so that clicks in it say what they were chosen from."""
+        if self.expected is None:
+            return
+        if isinstance(shown, Exposed):
+            names, positions = shown.article_ids, range(1, len(shown.article_ids) + 1)
+            self.expected.shown(shown.request_id, shown.surface, names, positions)
+        else:
+            names = [item.article_id for item in shown.items]
+            places = [item.position for item in shown.items]
+            self.expected.shown(shown.request_id, shown.surface, names, places)
 
     def apply_batch(self, batch: EventBatch) -> None:
         """Count and remember events that are arrays already."""

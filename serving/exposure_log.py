@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from recsys.config import ServingConfig
@@ -25,9 +25,16 @@ class ExposureLog:
     Args:
         store: where they are kept.
         telemetry: counts what is lost and what is dropped.
+        told: of every list at once, for the clicks in it.
     """
 
-    def __init__(self, store: Store, telemetry: Telemetry) -> None:
+    def __init__(
+        self,
+        store: Store,
+        telemetry: Telemetry,
+        told: Callable[[Exposed | Exposure], None] = lambda _: None,
+    ) -> None:
+        self._told = told
         self._store, self._telemetry = store, telemetry
         self._waiting: list[Exposed | Exposure] = []
         self._trimmed = float("-inf")
@@ -39,6 +46,8 @@ class ExposureLog:
 
     def take(self, exposures: Sequence[Exposed | Exposure]) -> None:
         """Queue served lists; never waits, losses are counted."""
+        for shown in exposures:
+            self._told(shown)
         if len(self._waiting) + len(exposures) > _MAX_WAITING:
             self._telemetry.lost_exposures.inc(len(exposures))
             return

@@ -21,6 +21,7 @@ from serving import trial
 from serving.asked_lately import SYNTHETIC, AskedLately
 from serving.clock import Clock
 from serving.ingest import Committed
+from serving.lists_before import ListsBefore, ListsOfOthers
 from serving.newcomers import Newcomers
 from serving.served import Served
 from serving.telemetry import Telemetry
@@ -64,6 +65,7 @@ class Live:
     ) -> None:
         self._registry, self._store, self._vectors = registry, store, vectors
         self._clock, self._telemetry, self._config = clock, telemetry, config
+        self._lists_of_others = ListsOfOthers(store)
         self._newcomers = Newcomers(store, vectors, clock, telemetry)
         self.rules = EditorRules.of(*store.get_rules())
         self.asked, self.followed = AskedLately(), time.monotonic()
@@ -103,12 +105,15 @@ class Live:
         watermark = bundle.manifest["watermark"]
         # microseconds are cut off by float arithmetic: step over the last event counted in the bundle
         since = None if watermark is None else datetime.fromtimestamp(watermark + 1e-6, UTC)
+        lists = ListsBefore(served.state, self._store, since)
         part: list[Event] = []
         for event in self._store.iter_events(since, upto=upto):
             part.append(event)
             if len(part) >= _TAIL:
+                lists.upto(part[-1].ts)
                 served.state.apply_events(part, self._clock.now())
                 part = []
+        lists.upto(None)
         served.state.apply_events(part, self._clock.now())
 
     def on_commit(self, committed: Committed) -> None:
@@ -169,6 +174,7 @@ class Live:
         return changed
 
     async def _follow_events(self) -> bool:
+        await self._lists_of_others.catch_up(self.served.state)
         if self._others_wrote("events"):
             self.catch_up_events(self.served)
             self.rules = EditorRules.of(*self._store.get_rules())

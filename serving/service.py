@@ -53,7 +53,9 @@ class Service:
         self.live = Live(self.registry, self.store, vectors, self.clock, self.telemetry, settings.config)
         self.urgent = Urgent(self.store, self.live)
         self.desk = Desk(self.store, self.live, self.clock)
-        self.exposures = ExposureLog(self.store, self.telemetry)
+        self.exposures = ExposureLog(
+            self.store, self.telemetry, lambda shown: self.served.state.remember_list(shown)
+        )
         self.features = FeatureLog(folder_of(settings.store), self.telemetry)
         self.freshness, self.costs = Freshness(self.clock), StageCosts()
         self.ready, self.stopping = False, False

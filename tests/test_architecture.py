@@ -36,6 +36,7 @@ LAYERS = (
         "age",
         "examination",
         "skill",
+        "expected",
         "covisitation",
         "ranker",
         "topics",

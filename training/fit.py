@@ -184,6 +184,7 @@ def _manifest(
         "data_window": window,
         "fit_until": None if fit_until is None else fit_until.isoformat(),
         "events": len(log),
+        "impressions_logged": bool((log.types == _IMPRESSION).any()),
         "feature_names": [*Weights.model_fields, *config.ranker.features],
         "metrics": {},
         "libraries": {"python": platform.python_version(), **_versions()},

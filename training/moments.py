@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.examination import Examination
+from recsys.expected import expecting_reader
 from recsys.pipeline import Query
 from recsys.profile import Reader, reader_key
 from recsys.schemas import EVENT_TYPES, Exposure
@@ -30,10 +31,10 @@ def with_impressions(
     """The log, with what its clicks were chosen from where it has no impressions of its own.
 
     A click tells of the whole list that it was made in: each of its articles could have been the one.
-    So they share one expected click by the chance that their positions were looked at, at the moment of
-    the list's last click (clicks over expected clicks, as in Zhang and Jones, WWW 2007, with the list as
-    the unit). A long list does not make its articles look unloved, and a list that nobody looked at says
-    nothing.
+    So with each click they share one expected click by the chance that their positions were looked at, at
+    the moment of the click (clicks over expected clicks, as in Zhang and Jones, WWW 2007). A long list
+    does not make its articles look unloved, and a list that nobody looked at says nothing.
+    ``recsys.expected`` counts live clicks the same way.
 
     Args:
         log: in time order.
@@ -54,11 +55,12 @@ def with_impressions(
         chosen = clicks.clicked(exposure)
         if chosen:
             key, begin = reader_key(exposure.reader), exposure.ts.timestamp()
-            ts = max(made.after(key, article_id, begin) for article_id in chosen)
+            moments = sorted(made.after(key, article_id, begin) for article_id in chosen)
             chances = looked(exposure.surface, [item.position for item in exposure.items])
-            shares = impressions_per_click * len(chosen) * chances / chances.sum()
-            columns.append((key, ts, shares, len(exposure.items)))
-            ids += [item.article_id for item in exposure.items]
+            shares = impressions_per_click * chances / chances.sum()
+            for before, ts in enumerate(moments):
+                columns.append((expecting_reader(key, before), ts, shares, len(exposure.items)))
+                ids += [item.article_id for item in exposure.items]
     if not columns:
         return log
     keys, times, expected, lengths = zip(*columns, strict=True)

@@ -52,10 +52,13 @@ def skew_of(logged: Sequence[LoggedList], bundle: Bundle, store: Store, config: 
         store: that the service wrote to.
         config: that the service was started with, None for the bundle's own.
     """
-    readers = {exposure.request_id: exposure.reader for exposure in store.iter_exposures()}
+    state, readers = read_state(bundle, config), {}
+    for exposure in store.iter_exposures():
+        readers[exposure.request_id] = exposure.reader
+        state.remember_list(exposure)
     known = [each for each in logged if each.model_version == bundle.version and each.request_id in readers]
     found = Skew(unknown=len(logged) - len(known))
-    then = _Then(read_state(bundle, config), bundle, store)
+    then = _Then(state, bundle, store)
     for each in sorted(known, key=lambda one: (one.event_seq, one.article_seq, one.at)):
         state = then.at(each)
         ours = _matrix(state, each, readers[each.request_id])

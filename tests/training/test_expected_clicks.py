@@ -61,7 +61,8 @@ def test_two_clicks_are_two_and_a_list_without_a_click_says_nothing() -> None:
     lists = [served("q", "abcd"), served("silent", "xyz", "other")]
     found = with_impressions(log, lists, Labels({("q", "for_you"): {"a": 1.0, "b": 1.0}}), PER_CLICK)
     assert expected(found) == pytest.approx(dict.fromkeys("abcd", 0.5))
-    assert found.ts[found.types == IMPRESSION].tolist() == pytest.approx([NOW.timestamp() - 2400.0] * 4)
+    times = found.ts[found.types == IMPRESSION].tolist()
+    assert times == pytest.approx([NOW.timestamp() - 3000.0] * 4 + [NOW.timestamp() - 2400.0] * 4)
 
 
 def test_places_share_it_by_the_chance_that_they_are_looked_at() -> None:
