@@ -122,6 +122,21 @@ def test_rising_is_the_increase_and_not_the_level() -> None:
     assert rising[1] > 2 * rising[0]
 
 
+def test_popular_by_decay_window_and_increase_are_what_a_hand_computes() -> None:
+    """Readers an hour ago and a day ago: masses, plain counts, and readers per hour above the day's rate."""
+    fresh = [event(f"f{n}", "fresh", f"r{n}", minutes_ago=60.0) for n in range(8)]
+    old = [event(f"o{n}", "old", f"r{n}", minutes_ago=24 * 60.0) for n in range(12)]
+    state = world([article("fresh"), article("old")], events=fresh + old)
+    counts = state.popularity
+    assert counts.openings.read(T0, counts.column(4.0)).tolist() == pytest.approx([8 * 2**-0.25, 12 * 2**-6])
+    assert counts.recent.counts(T0, 24.0, 2).tolist() == [8.0, 0.0]
+    assert counts.recent.counts(T0, 25.0, 2).tolist() == [8.0, 12.0]
+    rates = np.log(2) * np.array([8 * (2**-1 - 2 ** (-1 / 24) / 24), 12 * (2**-24 - 2**-1 / 24)])
+    assert counts.rising(T0).tolist() == pytest.approx(np.maximum(rates, 0.0).tolist())
+    state.apply_events([event(f"n{n}", "old", f"new{n}", minutes_ago=0.0) for n in range(20)], T0)
+    assert np.argmax(counts.rising(T0)) == row(state, "old")
+
+
 def test_read_minutes_are_capped_and_shares_weigh_as_configured() -> None:
     events = [event("r", "long", kind="read", value=1e9), event("s", "shared", kind="share")]
     state = world([article("long"), article("shared")], events=events)
