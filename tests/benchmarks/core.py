@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from recsys.counters import DecayedCounter, TopRows
+from recsys.counters import HOUR, DecayedCounter, TopRows
 from recsys.pipeline import Funnel, Query
+from recsys.popularity import EventBatch
 from recsys.profile import reader_key
 from tests.benchmarks.common import Figure, in_turns, milliseconds_each, ratio_of, seconds
-from tests.benchmarks.worlds import NOW, make_events, make_state
+from tests.benchmarks.worlds import NOW, make_state
 
 T = NOW.timestamp()
 
@@ -45,9 +46,20 @@ def measure(count: int, rounds: int) -> list[Figure]:
     return found + counters()
 
 
+def make_views(count: int, articles: int, readers: int) -> EventBatch:
+    """Views of three days; few articles take most of them."""
+    rng = np.random.default_rng(3)
+    rows = np.minimum(rng.zipf(1.2, size=count) - 1, articles - 1).astype(np.int32)
+    keys = rng.integers(1 << 62, size=readers).astype(np.uint64)
+    ts = np.sort(T - rng.random(count) * 72 * HOUR)
+    return EventBatch(
+        np.zeros(count, np.uint8), rows, keys[rng.integers(readers, size=count)], ts, np.full(count, np.nan)
+    )
+
+
 def counters() -> list[Figure]:
     """Updates a second, and the top fifty of 100,000 articles."""
-    batch = make_events(1_000_000, 100_000, 50_000)
+    batch = make_views(1_000_000, 100_000, 50_000)
     counter = DecayedCounter((1.0, 6.0, 24.0, 168.0), 100_000)
     rate = len(batch.rows) / seconds(lambda: counter.add(batch.rows, batch.ts, np.ones(len(batch.rows))))
     top = TopRows(counter, 2)

@@ -1,7 +1,7 @@
 """``make bench``: figures as ratios to baselines of the same run.
 
 python -m tests.benchmarks.run [--only PART] [--rounds 6] [--articles N] [--clicks N] [--events N] [--json F]
-where PART is one of embedding, core, replay, training, retraining, storage, serving.
+where PART is one of embedding, core, replay, training, retraining, storage, serving, live, growth.
 """
 
 import argparse
@@ -13,16 +13,19 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.benchmarks.common import Figure
+from tests.benchmarks.worlds import published, registry_of
 from training.embed import SentenceTransformerEmbedder
 from training.fit import EMBEDDERS
 from training.onnx_export import export_onnx
 
-PARTS = ("embedding", "core", "replay", "training", "retraining", "storage", "serving")
+PARTS = ("embedding", "core", "replay", "training", "retraining", "storage", "serving", "live", "growth")
+# a million articles take a quarter of an hour and gigabytes: asked for by name
+_BY_NAME = ("growth",)
 
 
 def measured(part: str, asked: argparse.Namespace, folder: Path) -> list[Figure]:
     """The figures of one part."""
-    from tests.benchmarks import core, embedding, replay, retraining, serving, storage, training
+    from tests.benchmarks import core, embedding, growth, live, replay, retraining, serving, storage, training
 
     rounds, articles = asked.rounds, asked.articles
     if part == "training":
@@ -37,10 +40,22 @@ def measured(part: str, asked: argparse.Namespace, folder: Path) -> list[Figure]
         return retraining.measure(articles, folder)
     if part == "storage":
         return storage.measure(folder)
+    if part == "growth":
+        return growth.measure(folder, embedder_for)
+    model_id = embedder_for(*(registry_of(folder, size) for size in (articles // 4, articles)))
+    if part == "live":
+        return live.measure(folder, published(folder, articles, model_id), articles)
+    return serving.measure(folder, model_id, articles, rounds)
+
+
+def embedder_for(*registries: Path) -> str:
+    """Export the embedding model beside the bundles that will be made there; its id."""
     embedder = SentenceTransformerEmbedder()
-    for size in (articles // 4, articles):
-        export_onnx(embedder, folder / f"models-{size}" / EMBEDDERS / embedder.model_id)
-    return serving.measure(folder, embedder.model_id, articles, rounds)
+    for registry in registries:
+        target = registry / EMBEDDERS / embedder.model_id
+        if not target.exists():
+            export_onnx(embedder, target)
+    return embedder.model_id
 
 
 def table_of(figures: list[Figure]) -> Table:
@@ -67,7 +82,7 @@ def main() -> None:
     asked = call.parse_args()
     console, figures = Console(width=170), []
     with tempfile.TemporaryDirectory() as folder:
-        for part in asked.only or PARTS:
+        for part in asked.only or [part for part in PARTS if part not in _BY_NAME]:
             console.print(f"measuring {part} ...", style="dim")
             figures += measured(part, asked, Path(folder))
     console.print(table_of(figures))
