@@ -33,6 +33,7 @@ class Asked:
         max_age_hours, diversity, window_hours, rising: as in ``Query``.
         language, site: names, None for what follows from the context.
         for_reader: whether anything was known of a reader.
+        own_history: whether the browser sent a history, which is never logged.
     """
 
     surfaces: tuple[str, ...]
@@ -49,9 +50,12 @@ class Asked:
     window_hours: float | None = None
     rising: bool = False
     for_reader: bool = False
+    own_history: bool = False
 
     @classmethod
-    def of(cls, query: Query, surfaces: Sequence[str], page: bool, catalog: Catalog) -> "Asked":
+    def of(
+        cls, query: Query, surfaces: Sequence[str], page: bool, catalog: Catalog, own_history: bool = False
+    ) -> "Asked":
         """What a query of this catalogue asks for."""
         reader, sections = query.reader, query.sections
         return cls(
@@ -69,6 +73,7 @@ class Asked:
             window_hours=query.window_hours,
             rising=query.rising,
             for_reader=reader is not None and len(reader.rows) > 0,
+            own_history=own_history,
         )
 
     def query(self, catalog: Catalog, now: float, reader: Reader | None) -> Query:

@@ -22,6 +22,7 @@ class Exposing:
         request_id: of the answer.
         reader: ``user_id`` or ``session_id``, and the id.
         context_id: article being read.
+        own_history: whether the browser sent a history.
     """
 
     service: Service
@@ -30,6 +31,7 @@ class Exposing:
     request_id: str
     reader: tuple[str, str]
     context_id: str | None
+    own_history: bool = False
 
     def of(
         self, slates: Mapping[str, Slate], surfaces: Sequence[str], page: bool, started: float
@@ -43,7 +45,7 @@ class Exposing:
             started: ``perf_counter`` at which the request came in.
         """
         served, ids = self.served, self.served.state.catalog.ids
-        asked = Asked.of(self.query, surfaces, page, served.state.catalog).to_json()
+        asked = Asked.of(self.query, surfaces, page, served.state.catalog, self.own_history).to_json()
         known = Known(served.event_seq, served.article_seq, self.service.live.rules.version)
         took = round((time.perf_counter() - started) * 1e3, 3)
         return [

@@ -1,6 +1,7 @@
 """For how long an answer stays true: it rests on articles, rules, events and the passing of time."""
 
 import time
+import weakref
 from collections import deque
 from collections.abc import Hashable
 from typing import NamedTuple
@@ -111,20 +112,24 @@ class RankingMemo:
     _MOST = 512
 
     def __init__(self, freshness: Freshness, served: Served) -> None:
-        self._freshness, self._served = freshness, served
+        # a bundle that leaves must leave memory at once: what it keeps must not keep it
+        self._freshness, self._served = freshness, weakref.ref(served)
         self._kept: dict[Hashable, tuple[Mark, object]] = {}
 
     def get(self, key: Hashable) -> object | None:
         """What was kept under ``key`` while it is true."""
-        kept = self._kept.get(key)
+        kept, served = self._kept.get(key), self._served()
         # rules are part of what is asked
-        if kept is None or self._freshness.judge(kept[0], self._served, 0) != FRESH:
+        if kept is None or served is None or self._freshness.judge(kept[0], served, 0) != FRESH:
             return None
         return kept[1]
 
     def put(self, key: Hashable, value: object) -> None:
         """Keep a ranking; the oldest ones go."""
+        served = self._served()
+        if served is None:
+            return
         self._kept.pop(key, None)
-        self._kept[key] = (self._freshness.mark(self._served, None), value)
+        self._kept[key] = (self._freshness.mark(served, None), value)
         while len(self._kept) > self._MOST:
             del self._kept[next(iter(self._kept))]

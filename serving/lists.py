@@ -105,7 +105,8 @@ def _personal(
     if query.witness:
         service.features.take(served, request_id, query.now, answer.context_id, query.witness)
     if who is not None:
-        exposed = Exposing(service, served, query, request_id, who, answer.context_id)
+        own = bool(asked.history)
+        exposed = Exposing(service, served, query, request_id, who, answer.context_id, own)
         service.exposures.take(exposed.of(slates, asked.surfaces, asked.page, asked.started))
     return reply
 

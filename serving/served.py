@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 
 from recsys.bundle import Bundle
-from recsys.config import Config
 from recsys.exploring import Explorer
 from recsys.pipeline import Funnel
 from recsys.state import State
@@ -37,7 +36,7 @@ class Served:
     def lean(self, wanted: bool) -> None:
         """Rank by fresh counters and content alone, or again by what was learned too."""
         self.leaning = wanted
-        self.state.config = leaning_config(self._whole) if wanted else self._whole
+        self.state.config = self._whole.without_learning() if wanted else self._whole
         # rankings that were kept for the catalogue as it stands are of the other kind
         self.state.catalog.version += 1
 
@@ -50,12 +49,3 @@ class Served:
     def model_id(self) -> str:
         """Identity of the embedding model of its vectors."""
         return str(self.bundle.manifest["embedder"]["model_id"])
-
-
-def leaning_config(config: Config) -> Config:
-    """The configuration without learned curves and learned recipes: what a decayed bundle serves by."""
-    surfaces = {
-        name: getattr(config.surfaces, name).model_copy(update={"ranking": "blend", "blending": "weights"})
-        for name in type(config.surfaces).model_fields
-    }
-    return config.model_copy(update={"surfaces": config.surfaces.model_copy(update=surfaces)})

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from recsys.errors import RecsysError
-from training import cli_data, cli_models, cli_serve, cli_store, cli_sync, cli_train
+from training import cli_data, cli_models, cli_replay, cli_serve, cli_store, cli_sync, cli_train
 
 app = typer.Typer(
     name="recsys",
@@ -30,6 +30,7 @@ for command in (
 ):
     app.command()(command)
 app.command()(cli_serve.doctor)
+app.command()(cli_replay.replay)
 
 
 def main() -> None:

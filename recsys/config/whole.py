@@ -87,3 +87,10 @@ class Config(Section):
     def public_dict(self) -> dict[str, Any]:
         """The configuration as JSON values, without secrets."""
         return self.model_dump(mode="json", exclude={"auth"})
+
+    def without_learning(self) -> "Config":
+        """The same without learned curves and learned recipes: what a decayed bundle serves by."""
+        plain = {"ranking": "blend", "blending": "weights"}
+        names = type(self.surfaces).model_fields
+        surfaces = {name: self.surfaces.of(name).model_copy(update=plain) for name in names}
+        return self.model_copy(update={"surfaces": self.surfaces.model_copy(update=surfaces)})

@@ -111,6 +111,12 @@ class Store(Protocol):
     def changes_after(self, seq: int, limit: int = 10_000) -> list[StoredArticle]:
         """The same with the time at which each change was received."""
 
+    def article_history(self, seq: int, upto: int) -> list[StoredArticle]:
+        """Every change with seq < its number <= upto that is still known, superseded ones too, in order.
+
+        What was superseded is kept for 90 days; a number that is missing is a version that aged out.
+        """
+
     def put_vectors(self, vectors: Mapping[str, NDArray[np.float32]]) -> None:
         """Keep embeddings by text digest."""
 

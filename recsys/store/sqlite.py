@@ -8,7 +8,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -43,6 +43,7 @@ from recsys.store.usage import Usage, usage_of
 # transactions are short: whoever holds the lock for longer holds it for long, and callers should hear of it
 _BUSY_SECONDS = 5.0
 _Result = TypeVar("_Result")
+VERSIONS_KEPT = timedelta(days=90)
 
 
 class SqliteStore:
@@ -230,6 +231,18 @@ class SqliteStore:
             for number, name, at, text in self._read(query, (seq, limit))
         ]
 
+    def article_history(self, seq: int, upto: int) -> list[StoredArticle]:
+        """See ``Store.article_history``."""
+        columns, span = "seq, article_id, at, json", "WHERE seq > ? AND seq <= ?"
+        query = (
+            f"SELECT {columns} FROM articles {span} UNION ALL "
+            f"SELECT {columns} FROM article_versions {span} ORDER BY seq"
+        )
+        return [
+            StoredArticle(number, name, instant(at), None if text is None else article_of(text))
+            for number, name, at, text in self._read(query, (seq, upto, seq, upto))
+        ]
+
     def put_vectors(self, vectors: Mapping[str, NDArray[np.float32]]) -> None:
         """See ``Store.put_vectors``."""
         rows = [(digest, np.asarray(vector, dtype="<f4").tobytes()) for digest, vector in vectors.items()]
@@ -369,6 +382,11 @@ def _put_article(connection: sqlite3.Connection, article: Article, at: datetime)
 
 
 def _upsert(connection: sqlite3.Connection, article_id: str, at: datetime, text: str | None) -> None:
+    connection.execute(
+        "INSERT INTO article_versions SELECT seq, article_id, at, json FROM articles WHERE article_id = ?",
+        (article_id,),
+    )
+    connection.execute("DELETE FROM article_versions WHERE at < ?", (micros(at - VERSIONS_KEPT),))
     connection.execute(
         "INSERT INTO articles (article_id, seq, at, json) VALUES "
         "(?, (SELECT coalesce(max(seq), 0) + 1 FROM articles), ?, ?) "

@@ -47,6 +47,13 @@ def articles_replace_and_deletions_leave_a_mark(store: Store) -> None:
     assert not store.is_deleted("b")
     assert not store.delete_article("never", NOW)
     assert {name: found for _, name, found in store.articles_after(0)}["a"] is None
+    told = [
+        (each.seq, each.article_id, each.article and each.article.title) for each in store.changes_after(0)
+    ]
+    assert told[-1][1:] == ("a", None) or told[-2][1:] == ("a", None)
+    history = [(each.article_id, each.article and each.article.title) for each in store.article_history(0, 4)]
+    assert history == [("a", "Title of a"), ("b", "Title of b"), ("a", "Changed"), ("a", None)]
+    assert [each.seq for each in store.article_history(1, 3)] == [2, 3]
 
 
 def an_undated_article_keeps_its_first_receipt(store: Store) -> None:

@@ -1,15 +1,23 @@
 """Bundles change places under load, without a failed or a mixed answer; a bad one never gets there."""
 
+import asyncio
+import gc
 import json
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 
 from recsys.bundle import Registry
+from serving import trial
+from serving.asked_lately import SYNTHETIC
+from serving.service import Service
+from serving.settings import Settings
 from tests.conftest import Newsroom, copy_models
 from tests.serving.bundles import (
     MARK,
@@ -172,3 +180,26 @@ def test_a_pointer_moved_to_a_bundle_that_cannot_answer_goes_back(
     assert registry.current() == newsroom.bundle.version
     assert refusals(standing) == before + 1
     assert standing.get("/v1/latest").json()["model_version"] == newsroom.bundle.version
+
+
+def test_nothing_holds_a_bundle_that_was_replaced(newsroom: Newsroom, tmp_path: Path) -> None:
+    models = copy_models(newsroom.models, tmp_path / "models")
+    second_bundle(models)
+    settings = Settings(models=models, store=f"sqlite:///{tmp_path / 's.db'}", as_of=newsroom.now)
+    service = Service(replace(settings, secret_key="k" * 20))
+    service.load()
+    first = service.current()
+    for _ in range(2):
+        trial.require_good(first, SYNTHETIC, frozenset(), service.clock.now())
+    left = weakref.ref(first)
+    del first
+    # the search for cycles never looks into a bundle again: none may be there
+    gc.disable()
+    try:
+        asyncio.run(service.live.promote(SECOND))
+        assert service.served.version == SECOND
+        assert left() is None
+    finally:
+        gc.enable()
+        gc.unfreeze()
+        service.store.close()

@@ -1,0 +1,113 @@
+"""``recsys replay`` makes the same lists again: of every request of a busy hour, in any order."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Newsroom, copy_models
+from tests.serving.bundles import SECOND, second_bundle
+from tests.serving.conftest import made_event
+from tests.serving.server import Server, ids
+from tests.training.command import recsys
+
+CONTEXT = "world-arms-deal"
+NEW = {
+    "title": "Norland's parliament debates the missile deal with Veska",
+    "section": "World",
+    "abstract": "Deputies ask what the weapons contract means for the alliance.",
+}
+
+
+def busy_hour(server: Server, newsroom: Newsroom) -> list[str]:
+    """Requests between events, new and changed articles, rules and a promotion; their ids."""
+    latest = ids(server.get("/v1/latest", limit=40).json()["items"])
+    found = []
+
+    def ask(path: str, reader: str, **params: object) -> None:
+        body = server.get(path, session_id=reader, **params).json()
+        found.append(body["request_id"])
+
+    for turn in range(24):
+        reader = f"r{turn % 5}"
+        server.send(made_event(newsroom, latest[turn], reader))
+        server.send(made_event(newsroom, latest[(7 * turn) % 40], f"r{(turn + 1) % 5}", "impression"))
+        if turn == 4:
+            assert server.secret("PUT", "/v1/articles/debate", json=NEW).status_code == 200
+        if turn == 9:
+            changed = {"title": "Parliament of Norland votes on missiles for Veska", "editor_priority": 0.9}
+            assert server.secret("PATCH", "/v1/articles/debate", json=changed).status_code == 200
+        if turn == 12:
+            rule = {"id": "r1", "surfaces": ["related"], "hide": [latest[3]]}
+            pin = {"id": "r2", "pin": [{"article_id": latest[30], "position": 2}]}
+            assert server.secret("PUT", "/v1/rules", json=[rule, pin]).status_code == 200
+        if turn == 15:
+            assert server.secret("DELETE", "/v1/articles/debate").status_code == 204
+        if turn == 18:
+            assert server.secret("POST", f"/v1/models/{SECOND}:promote").status_code == 200
+        if turn == 21:
+            assert server.secret("PUT", "/v1/rules", json=[]).status_code == 200
+        ask(f"/v1/articles/{CONTEXT}/related", reader, limit=8)
+        ask("/v1/page", reader, article_id=latest[turn + 1], lists="related,popular,latest,for_you")
+        ask("/v1/popular", reader, section="World", exclude=latest[0], rising=turn % 2)
+    return found
+
+
+def test_every_answer_of_a_busy_hour_comes_again(
+    newsroom: Newsroom, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models = copy_models(newsroom.models, tmp_path / "models")
+    second_bundle(models)
+    server = Server(models, tmp_path / "s.db", newsroom.now)
+    try:
+        requests = busy_hour(server, newsroom)
+    finally:
+        server.stop()
+    wrong = []
+    for request_id in requests[::-7]:
+        answer = recsys(
+            capsys,
+            "replay",
+            request_id,
+            "--store",
+            f"sqlite:///{tmp_path / 's.db'}",
+            "--models",
+            models,
+            "--json",
+        )
+        wrong += [answer.out] if answer.code else []
+    from recsys.bundle import Registry
+    from recsys.store import open_store
+    from training.replaying import Replayer
+
+    store = open_store(f"sqlite:///{tmp_path / 's.db'}")
+    replayer = Replayer(Registry(models), store, None, lambda *_: False)
+    found = [replayer.replay(request_id) for request_id in requests]
+    store.close()
+    assert [each.differences for each in found if each.differences] == []
+    assert sum(len(each.lists) for each in found) == 6 * 24
+    assert wrong == []
+
+
+def test_what_cannot_be_known_again_is_said(
+    newsroom: Newsroom, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models = copy_models(newsroom.models, tmp_path / "models")
+    second_bundle(models)
+    server = Server(models, tmp_path / "s.db", newsroom.now)
+    try:
+        body = {"article_id": CONTEXT, "session_id": "s", "history": [CONTEXT]}
+        own = server.http.post("/v1/page", json=body).json()["request_id"]
+        server.secret("POST", f"/v1/models/{SECOND}:promote")
+        other = server.get("/v1/latest", session_id="s").json()["request_id"]
+    finally:
+        server.stop()
+    place = ("--store", f"sqlite:///{tmp_path / 's.db'}", "--models", models)
+    told = recsys(capsys, "replay", own, *place)
+    assert (told.code, "its own history, which is never stored" in " ".join(told.err.split())) == (1, True)
+    assert json.loads(recsys(capsys, "replay", other, *place, "--json").out)["identical"]
+    (models / SECOND).rename(tmp_path / "gone")
+    gone = recsys(capsys, "replay", other, *place)
+    assert (gone.code, "the bundle that answered cannot be used" in " ".join(gone.err.split())) == (1, True)
+    nobody = recsys(capsys, "replay", "never", *place)
+    assert (nobody.code, "the log has no list of 'never'" in " ".join(nobody.err.split())) == (1, True)
