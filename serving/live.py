@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from recsys.bundle import Bundle, Registry, open_bundle
 from recsys.config import Config
 from recsys.errors import BundleError, EmbedderError, RecsysError, StoreError
+from recsys.lists_before import ListsBefore
 from recsys.pipeline import Funnel
 from recsys.rules_editor import EditorRules
 from recsys.schemas import Event
@@ -21,7 +22,7 @@ from serving import trial
 from serving.asked_lately import SYNTHETIC, AskedLately
 from serving.clock import Clock
 from serving.ingest import Committed
-from serving.lists_before import ListsBefore, ListsOfOthers
+from serving.lists_of_others import ListsOfOthers
 from serving.newcomers import Newcomers
 from serving.served import Served
 from serving.telemetry import Telemetry

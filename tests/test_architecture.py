@@ -42,7 +42,7 @@ LAYERS = (
         "topics",
         "recipes",
     },
-    {"rules", "rules_editor", "learned", "state", "arrivals", "shadowed"},
+    {"rules", "rules_editor", "learned", "state", "arrivals", "shadowed", "lists_before"},
     {"counted_features", "in_list", "recency", "features", "snapshot"},
     {"retrieval", "blending", "reasons", "reranking", "page", "exploration"},
     {"slate"},

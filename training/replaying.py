@@ -17,6 +17,7 @@ from recsys.errors import BundleError, DataError
 from recsys.exploration import Draws
 from recsys.exploring import Explorer
 from recsys.exposed import Exposed, Known
+from recsys.lists_before import ListsBefore
 from recsys.pipeline import Funnel, Query, Slate
 from recsys.profile import reader_key
 from recsys.rules_editor import EditorRules
@@ -149,6 +150,8 @@ class _Then:
         watermark = bundle.manifest["watermark"]
         self._watermark = float("-inf") if watermark is None else float(watermark)
         self._model_id = str(bundle.manifest["embedder"]["model_id"])
+        since = None if watermark is None else datetime.fromtimestamp(self._watermark, UTC)
+        self._lists = ListsBefore(self.state, store, since)
         self._events = self._articles = self.aged_out = self.vectors_gone = 0
 
     def is_before(self, known: Known) -> bool:
@@ -177,6 +180,9 @@ class _Then:
             self._events = rows[-1][0] if rows else upto
             # what came before the watermark is in the bundle
             fresh = [event for _, event in rows if event.ts.timestamp() > self._watermark]
+            for event in fresh:
+                # a click counts what its list was expected to be clicked, so the list comes first
+                self._lists.upto(event.ts)
             self.state.apply_events(fresh, now)
 
     def _vector(self, article: Article) -> NDArray[np.float32] | None:

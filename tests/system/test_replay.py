@@ -48,6 +48,8 @@ def busy_hour(server: Server, newsroom: Newsroom) -> list[str]:
         if turn == 21:
             assert server.secret("PUT", "/v1/rules", json=[]).status_code == 200
         ask(f"/v1/articles/{CONTEXT}/related", reader, limit=8)
+        click = {"request_id": found[-1], "surface": "related", "position": 1}
+        server.send(made_event(newsroom, latest[turn + 2], reader, "click", **click))
         ask("/v1/page", reader, article_id=latest[turn + 1], lists="related,popular,latest,for_you")
         ask("/v1/popular", reader, section="World", exclude=latest[0], rising=turn % 2)
     return found

@@ -1,6 +1,5 @@
-"""Served lists that a state must know before the clicks in them: own, other workers', earlier ones."""
+"""Served lists that a state must know before the clicks in them, as a log is replayed."""
 
-import asyncio
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
@@ -33,26 +32,3 @@ class ListsBefore:
         while self._next is not None and (ts is None or self._next.ts <= ts):
             self._state.remember_list(self._next)
             self._next = next(self._lists, None)
-
-
-class ListsOfOthers:
-    """Lists that other workers write, remembered as they come.
-
-    Args:
-        store: that they write to.
-    """
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._cursor: str | None = None
-
-    async def catch_up(self, state: State) -> None:
-        """Remember what was written since the last call, the first time nothing."""
-        if state.expected is None:
-            self._cursor = None
-        elif self._cursor is None:
-            self._cursor = await asyncio.to_thread(self._store.exposures_end)
-        else:
-            found, self._cursor = await asyncio.to_thread(self._store.exposures_after, self._cursor)
-            for shown in found:
-                state.remember_list(shown)
