@@ -1,9 +1,13 @@
 """Taking turns, and what is printed: every figure is a ratio to a baseline of the same run."""
 
+import argparse
 import statistics
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 
@@ -68,3 +72,21 @@ def processor_seconds(work: Callable[[], Any]) -> float:
 def milliseconds_each(work: Callable[[int], Any], times: int) -> list[float]:
     """Sorted milliseconds of single calls."""
     return sorted(seconds(lambda at=at: work(at)) * 1e3 for at in range(times))
+
+
+def add_folder(call: argparse.ArgumentParser) -> None:
+    """The option that ``work_folder`` takes."""
+    call.add_argument(
+        "--folder", type=Path, help="keeps the made bundles for the next call; empty it yourself"
+    )
+
+
+@contextmanager
+def work_folder(kept: Path | None) -> Iterator[Path]:
+    """Where bundles and stores are put: a folder that stays, or one that is removed."""
+    if kept is None:
+        with tempfile.TemporaryDirectory() as name:
+            yield Path(name)
+        return
+    kept.mkdir(parents=True, exist_ok=True)
+    yield kept

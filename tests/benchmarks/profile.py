@@ -9,7 +9,6 @@ what the same request costs more over HTTP, which is uvicorn, the parsing of HTT
 import argparse
 import cProfile
 import pstats
-import tempfile
 import time
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.benchmarks.clients import Connection, cpu_seconds, get
+from tests.benchmarks.common import add_folder, work_folder
 from tests.benchmarks.in_process import InProcess, running
 from tests.benchmarks.run import embedder_for
 from tests.benchmarks.stages import LISTS, Told, path_of, stages_of
@@ -34,16 +34,16 @@ def main() -> None:
     call.add_argument("--articles", type=int, default=43_000)
     call.add_argument("--top", type=int, default=25)
     call.add_argument("--sort", choices=("own", "total"), default="own")
+    add_folder(call)
     asked = call.parse_args()
     console = Console(width=130)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with work_folder(asked.folder) as folder:
         models = published(folder, asked.articles, embedder_for(registry_of(folder, asked.articles)))
-        with running(models, folder / "in-process.db") as service:
+        with running(models, folder / f"in-process-{time.monotonic_ns()}.db") as service:
             told = stages_of(service, asked.name)
             cpu = cpu_in_process(service, asked.name)
             functions = functions_of(service, asked.name, asked.top, asked.sort)
-        over = cpu_over_http(models, folder / "http.db", asked.name)
+        over = cpu_over_http(models, folder / f"http-{time.monotonic_ns()}.db", asked.name)
     console.print(stage_table(asked.name, told))
     console.print(f"processor time a request: {cpu:,.0f} us in process, {over:,.0f} us over HTTP;")
     console.print(f"uvicorn, HTTP and sockets: {over - cpu:,.0f} us ({(over - cpu) / over:.0%})")

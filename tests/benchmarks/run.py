@@ -1,18 +1,18 @@
 """``make bench``: figures as ratios to baselines of the same run.
 
 python -m tests.benchmarks.run [--only PART] [--rounds 6] [--articles N] [--clicks N] [--events N] [--json F]
+    [--folder F]
 where PART is one of embedding, core, replay, training, retraining, storage, serving, live, growth.
 """
 
 import argparse
 import json
-import tempfile
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks.common import Figure
+from tests.benchmarks.common import Figure, add_folder, work_folder
 from tests.benchmarks.worlds import published, registry_of
 from training.embed import SentenceTransformerEmbedder
 from training.fit import EMBEDDERS
@@ -79,12 +79,13 @@ def main() -> None:
     # ten times as many take a quarter of an hour and more: the range of the bar is --events 10000000
     call.add_argument("--events", type=int, default=1_000_000, help="largest log of training's growth")
     call.add_argument("--json", type=Path)
+    add_folder(call)
     asked = call.parse_args()
     console, figures = Console(width=170), []
-    with tempfile.TemporaryDirectory() as folder:
+    with work_folder(asked.folder) as folder:
         for part in asked.only or [part for part in PARTS if part not in _BY_NAME]:
             console.print(f"measuring {part} ...", style="dim")
-            figures += measured(part, asked, Path(folder))
+            figures += measured(part, asked, folder)
     console.print(table_of(figures))
     if asked.json is not None:
         asked.json.write_text(

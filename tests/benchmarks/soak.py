@@ -11,9 +11,9 @@ import argparse
 import json
 import os
 import random
+import shutil
 import signal
 import statistics
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -29,10 +29,11 @@ from recsys.bundle import Registry, open_bundle
 from recsys.snapshot import read_articles
 from recsys.store import open_store
 from tests.benchmarks.clients import resident_mb, workers_of
+from tests.benchmarks.common import add_folder, work_folder
 from tests.benchmarks.live import article_of, title_of
 from tests.benchmarks.world_readers import reader_name
 from tests.benchmarks.worlds import NOW
-from tests.serving.bundles import second_bundle
+from tests.serving.bundles import SECOND, second_bundle
 from tests.serving.server import SECRET, Server
 
 _EVENTS_A_SECOND, _A_CALL, _READERS = 200, 5, 3
@@ -264,14 +265,17 @@ def soak(models: Path, folder: Path, seconds: float, workers: int = 2) -> Outcom
     registry = Registry(models)
     bundle = open_bundle(registry.path(registry.require_current()))
     articles = [article.article_id for article in islice(read_articles(bundle), _ASKED)]
+    if (models / SECOND).is_dir():
+        shutil.rmtree(models / SECOND)
     second = second_bundle(models)
-    server = Server(models, folder / "soak.db", NOW, "--workers", str(workers))
+    store = folder / f"soak-{time.monotonic_ns()}.db"
+    server = Server(models, store, NOW, "--workers", str(workers))
     try:
         running = Soak(server, articles, seconds, second)
         running.run()
     finally:
         server.stop()
-    return judged(running, folder / "soak.db")
+    return judged(running, store)
 
 
 def judged(done: Soak, store_path: Path) -> Outcome:
@@ -330,9 +334,9 @@ def main() -> None:
     call.add_argument("--articles", type=int, default=43_000)
     call.add_argument("--workers", type=int, default=2)
     call.add_argument("--json", type=Path)
+    add_folder(call)
     asked = call.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with work_folder(asked.folder) as folder:
         model_id = embedder_for(registry_of(folder, asked.articles))
         models = published(folder, asked.articles, model_id)
         outcome = soak(models, folder, asked.minutes * 60, asked.workers)
