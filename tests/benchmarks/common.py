@@ -76,9 +76,7 @@ def milliseconds_each(work: Callable[[int], Any], times: int) -> list[float]:
 
 def add_folder(call: argparse.ArgumentParser) -> None:
     """The option that ``work_folder`` takes."""
-    call.add_argument(
-        "--folder", type=Path, help="keeps the made bundles for the next call; empty it yourself"
-    )
+    call.add_argument("--folder", type=Path, help="keeps made bundles for the next call")
 
 
 @contextmanager

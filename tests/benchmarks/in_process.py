@@ -39,8 +39,6 @@ class InProcess:
         self._app, self.loop = app, loop
         self.service = app.state.service
         self.costs = self.service.costs = Recorder()
-        # once, as uvicorn does: the layers are built at the first call
-        self._layers = app.middleware_stack = app.build_middleware_stack()
 
     def ask(self, path: str) -> float:
         """Seconds that the application took for a GET."""
@@ -61,12 +59,12 @@ class InProcess:
                 raise RuntimeError(f"{scope['path']} answered {message['status']}")
 
         started = time.perf_counter()
-        await self._layers(scope, receive, send)
+        await self._app(scope, receive, send)
         return time.perf_counter() - started
 
     def forget(self) -> None:
         """Empty what is kept of answers and rankings, so that the next request makes its list."""
-        layer = self._layers
+        layer = self._app.middleware_stack
         while layer is not None:
             cache = getattr(layer, "_cache", None)
             if cache is not None:

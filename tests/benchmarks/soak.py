@@ -18,6 +18,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -39,7 +40,8 @@ from tests.serving.server import SECRET, Server
 _EVENTS_A_SECOND, _A_CALL, _READERS = 200, 5, 3
 _REPEATS = 40
 _ASKED = 20_000
-Sample = tuple[float, list[float]]
+_SETTLED = 0.25
+Sample = tuple[float, dict[int, float]]
 
 
 @dataclass
@@ -141,12 +143,10 @@ class Soak:
         return client, tally
 
     def _sample(self) -> None:
-        sizes = []
+        sizes = {}
         for pid in workers_of(self.server.process.pid):
-            try:
-                sizes.append(resident_mb(pid))
-            except (FileNotFoundError, ProcessLookupError):
-                continue
+            with suppress(FileNotFoundError, ProcessLookupError):
+                sizes[pid] = resident_mb(pid)
         self.samples.append((time.monotonic() - self.started, sizes))
 
     def _read(self, which: int) -> None:
@@ -252,7 +252,7 @@ class Outcome:
     Attributes:
         figures: by name, for people and ``--json``.
         wrong: what must not be, in words; empty where all is well.
-        samples: seconds, megabytes of each worker.
+        samples: seconds, megabytes by worker.
     """
 
     figures: dict[str, Any]
@@ -290,7 +290,7 @@ def judged(done: Soak, store_path: Path) -> Outcome:
     unasked = set(stored) - set(acknowledged)
     times = sorted(value for tally in done.tallies for value in tally.milliseconds)
     answers = sum((tally.answers for tally in done.tallies), Counter())
-    grown = growth_of(done.samples)
+    grown, levels = growth_of(done.samples)
     figures = {
         "seconds": round(done.seconds),
         "answers": sum(answers.values()),
@@ -306,7 +306,8 @@ def judged(done: Soak, store_path: Path) -> Outcome:
         "puts, patches, deletes, promotes, rollbacks": [
             answers[k] for k in ("put", "patch", "delete", "promote", "rollback")
         ],
-        "memory growth, MB an hour, of the workers together after the first third": grown,
+        "memory growth of a worker while its bundle stays, MB an hour": grown,
+        "MB of a worker at the end of each quarter (promote, rollback, kill between them)": levels,
         "notes": done.notes,
     }
     wrong = failures[:10] + [note for note in done.notes if note.startswith("NO")]
@@ -314,14 +315,29 @@ def judged(done: Soak, store_path: Path) -> Outcome:
     return Outcome(figures, wrong, done.samples)
 
 
-def growth_of(samples: list[Sample]) -> float | None:
-    """Slope of the memory of all workers, least squares, over samples with the usual number of workers."""
-    usual = max(len(sizes) for _, sizes in samples)
-    kept = [(at, sum(sizes)) for at, sizes in samples if len(sizes) == usual and at > samples[-1][0] / 3]
-    if len(kept) < 3:
-        return None
-    xs, ys = zip(*kept, strict=True)
-    return round(statistics.linear_regression(xs, ys).slope * 3600, 1)
+def growth_of(samples: list[Sample]) -> tuple[float | None, list[float]]:
+    """How memory grows while bundles stay, and what it is at the end of each part of the run.
+
+    Returns:
+        Megabytes an hour of one worker, least squares with a level of its own for each worker and part;
+        None with too few samples. And megabytes of one worker at the end of each quarter of the run.
+    """
+    whole = samples[-1][0] or 1.0
+    parts: dict[tuple[int, int], list[tuple[float, float]]] = {}
+    for at, sizes in samples:
+        quarter = min(int(at / whole * 4), 3)
+        for pid, size in sizes.items():
+            # after a change a bundle is loaded and the old one let go
+            if at / whole * 4 - quarter > _SETTLED:
+                parts.setdefault((pid, quarter), []).append((at, size))
+    over = under = 0.0
+    for kept in parts.values():
+        middle, level = (statistics.mean(values) for values in zip(*kept, strict=True))
+        over += sum((at - middle) * (size - level) for at, size in kept)
+        under += sum((at - middle) ** 2 for at, _ in kept)
+    first = next(iter(samples[0][1]), None)
+    levels = [round(kept[-1][1], 1) for (pid, _), kept in sorted(parts.items()) if pid == first]
+    return (round(over / under * 3600, 1) if under else None), levels
 
 
 def main() -> None:
@@ -344,7 +360,7 @@ def main() -> None:
         print(f"{name}: {value}")
     print("minute: megabytes of each worker")
     for at, sizes in outcome.samples:
-        print(f"{at / 60:6.1f}: {'  '.join(f'{size:.0f}' for size in sizes)}")
+        print(f"{at / 60:6.1f}: {'  '.join(f'{size:.0f}' for size in sizes.values())}")
     if asked.json is not None:
         asked.json.write_text(
             json.dumps({**outcome.figures, "samples": outcome.samples}, indent=1), encoding="utf-8"
