@@ -43,7 +43,7 @@ def measure(models: Path, articles: int) -> dict[str, object]:
             lists = {}
             for name in ("for_you", "page", "related"):
                 told = stages_of(service, name, _TIMES)
-                lists[f"{name} of a reader"] = (told.whole / 1e3, told.p99 / 1e3)
+                lists[f"{name} of a reader"] = (told.cpu / 1e3, told.whole / 1e3, told.p99 / 1e3)
             for name, paths in cold_paths(articles).items():
                 lists[f"{name}, nothing kept"] = cold(service, paths)
             figures |= newcomers(service)
@@ -62,14 +62,15 @@ def cold_paths(articles: int) -> dict[str, list[str]]:
     }
 
 
-def cold(service: InProcess, paths: list[str]) -> tuple[float, float]:
-    """Milliseconds at p50 and p99 of answers that are made anew each time."""
-    took = []
+def cold(service: InProcess, paths: list[str]) -> tuple[float, float, float]:
+    """Milliseconds of answers that are made anew each time: median of processor time, p50 and p99 of time."""
+    took, cpus = [], []
     for path in paths:
         service.forget()
         took.append(service.ask(path) * 1e3)
+        cpus.append(service.cpu * 1e3)
     took.sort()
-    return statistics.median(took), took[int(len(took) * 0.99)]
+    return statistics.median(cpus), statistics.median(took), took[int(len(took) * 0.99)]
 
 
 def newcomers(service: InProcess) -> dict[str, tuple[float, str]]:

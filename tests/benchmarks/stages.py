@@ -35,12 +35,14 @@ class Told:
         whole: of the request.
         rest: of the whole, request by request, what no stage explains.
         p99: of the whole.
+        cpu: processor time of the whole.
     """
 
     stages: dict[str, float]
     whole: float
     rest: float
     p99: float
+    cpu: float
 
 
 def stages_of(service: InProcess, name: str, times: int = _TIMES, readers: int = 200) -> Told:
@@ -48,7 +50,7 @@ def stages_of(service: InProcess, name: str, times: int = _TIMES, readers: int =
     for at in range(50):
         service.ask(path_of(name, at % readers))
     by_stage: dict[str, list[float]] = {}
-    wholes, rests = [], []
+    wholes, rests, cpus = [], [], []
     for at in range(times):
         service.costs.taken()
         whole = service.ask(path_of(name, at % readers))
@@ -60,10 +62,11 @@ def stages_of(service: InProcess, name: str, times: int = _TIMES, readers: int =
         for kept in by_stage.values():
             kept.extend([0.0] * (at + 1 - len(kept)))
         wholes.append(whole)
+        cpus.append(service.cpu)
         rests.append(whole - sum(sums.values()))
     us: Callable[[list[float]], float] = lambda values: statistics.median(values) * 1e6  # noqa: E731
     p99 = sorted(wholes)[int(len(wholes) * 0.99)] * 1e6
-    return Told({stage: us(kept) for stage, kept in by_stage.items()}, us(wholes), us(rests), p99)
+    return Told({stage: us(kept) for stage, kept in by_stage.items()}, us(wholes), us(rests), p99, us(cpus))
 
 
 def measure(folder: Path, models: Path) -> list[Figure]:
@@ -75,7 +78,7 @@ def measure(folder: Path, models: Path) -> list[Figure]:
             for stage, spent in told.stages.items():
                 found.append(Figure(f"{name} in process: {stage}", spent, "us p50"))
             share = told.rest / told.whole
-            label = f"{name} in process: the whole request (p99 {told.p99:,.0f} us); ratio: not in any stage"
+            label = f"{name} in process: the whole request (p99 {told.p99:,.0f}, CPU {told.cpu:,.0f} us); ratio: not in any stage"
             bar = f"<= {_MOST_LEFT:.2f}"
             found.append(Figure(label, told.whole, "us p50", share, None, bar, share <= _MOST_LEFT))
     return found
