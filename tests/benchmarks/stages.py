@@ -78,7 +78,8 @@ def measure(folder: Path, models: Path) -> list[Figure]:
             for stage, spent in told.stages.items():
                 found.append(Figure(f"{name} in process: {stage}", spent, "us p50"))
             share = told.rest / told.whole
-            label = f"{name} in process: the whole request (p99 {told.p99:,.0f}, CPU {told.cpu:,.0f} us); ratio: not in any stage"
+            label = f"{name} in process: the whole request (p99 {told.p99:,.0f}, CPU {told.cpu:,.0f} us)"
+            label += "; ratio: not in any stage"
             bar = f"<= {_MOST_LEFT:.2f}"
             found.append(Figure(label, told.whole, "us p50", share, None, bar, share <= _MOST_LEFT))
     return found
