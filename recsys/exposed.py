@@ -22,16 +22,25 @@ class Known(NamedTuple):
     rules_version: int
 
 
+class Ranked(NamedTuple):
+    """What a ranking rested on that was kept from an earlier request: its last event, its unix time."""
+
+    event_seq: int
+    at: float
+
+
 class Kept(Exposure):
     """An exposure with what its log knows beyond the canonical fields.
 
     Attributes:
         known: see ``Exposed``.
         asked: see ``Exposed``.
+        ranked: see ``Exposed``.
     """
 
     known: Known | None = None
     asked: dict[str, Any] | None = None
+    ranked: Ranked | None = None
 
 
 @dataclass(slots=True)
@@ -51,6 +60,7 @@ class Exposed:
         took_ms: milliseconds.
         known: what the worker knew.
         asked: values of the query that JSON can hold.
+        ranked: of a ranking that was kept; None where it was made for this list.
 
     Example:
         >>> Exposed("r", "latest", 0.0, ("user_id", "u"), ["a"], [0.5], ["latest"]).line()[:40]
@@ -75,6 +85,7 @@ class Exposed:
     took_ms: float | None = None
     known: Known | None = None
     asked: Mapping[str, Any] | None = None
+    ranked: Ranked | None = None
 
     def line(self) -> bytes:
         """One line of JSON; fields without a value are left out."""
@@ -106,7 +117,7 @@ class Exposed:
 
 _OPTIONAL = (
     *("context_article_id", "experiment_id", "variant", "model_version", "device", "site", "fallback"),
-    *("took_ms", "known", "asked"),
+    *("took_ms", "known", "asked", "ranked"),
 )
 _OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z | orjson.OPT_SERIALIZE_NUMPY
 
@@ -132,6 +143,8 @@ def exposure_of_line(line: bytes) -> Exposure:
         return Exposure.model_construct(**fields)
     if fields.get("known") is not None:
         fields["known"] = Known(*fields["known"])
+    if fields.get("ranked") is not None:
+        fields["ranked"] = Ranked(*fields["ranked"])
     return Kept.model_construct(**fields)
 
 
@@ -140,7 +153,7 @@ def exposed_of_line(line: bytes) -> Exposed:
     fields = orjson.loads(line)
     items = fields.pop("items")
     kind = "user_id" if fields.get("user_id") is not None else "session_id"
-    known = fields.get("known")
+    known, ranked = fields.get("known"), fields.get("ranked")
     return Exposed(
         fields["request_id"],
         fields["surface"],
@@ -151,5 +164,6 @@ def exposed_of_line(line: bytes) -> Exposed:
         tuple(item.get("source") for item in items),
         tuple(item.get("propensity") for item in items),
         known=None if known is None else Known(*known),
-        **{name: fields.get(name) for name in _OPTIONAL if name != "known"},
+        ranked=None if ranked is None else Ranked(*ranked),
+        **{name: fields.get(name) for name in _OPTIONAL if name not in ("known", "ranked")},
     )

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from recsys.asked import Asked
-from recsys.exposed import Exposed, Known
+from recsys.exposed import Exposed, Known, Ranked
 from recsys.pipeline import Query, Slate
 from serving.served import Served
 from serving.service import Service
@@ -47,6 +47,7 @@ class Exposing:
         served, ids = self.served, self.served.state.catalog.ids
         asked = Asked.of(self.query, surfaces, page, served.state.catalog, self.own_history).to_json()
         known = Known(served.event_seq, served.article_seq, self.service.live.rules.version)
+        kept = {name: Ranked(mark.events, mark.since) for name, mark in self.service.memo.given.items()}
         took = round((time.perf_counter() - started) * 1e3, 3)
         return [
             Exposed(
@@ -64,6 +65,7 @@ class Exposing:
                 took_ms=took,
                 known=known,
                 asked=asked,
+                ranked=kept.get(surface),
             )
             for surface, slate in slates.items()
         ]

@@ -107,6 +107,9 @@ class RankingMemo:
     Args:
         freshness: judges them.
         served: whose rankings.
+
+    Attributes:
+        given: by surface, what the rankings rest on that the present request was given.
     """
 
     _MOST = 512
@@ -115,6 +118,7 @@ class RankingMemo:
         # a bundle that leaves must leave memory at once: what it keeps must not keep it
         self._freshness, self._served = freshness, weakref.ref(served)
         self._kept: dict[Hashable, tuple[Mark, object]] = {}
+        self.given: dict[str, Mark] = {}
 
     def get(self, key: Hashable) -> object | None:
         """What was kept under ``key`` while it is true."""
@@ -122,6 +126,8 @@ class RankingMemo:
         # rules are part of what is asked
         if kept is None or served is None or self._freshness.judge(kept[0], served, 0) != FRESH:
             return None
+        if isinstance(key, tuple):
+            self.given[key[0]] = kept[0]
         return kept[1]
 
     def put(self, key: Hashable, value: object) -> None:

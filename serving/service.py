@@ -43,6 +43,7 @@ class Service:
 
     committer: GroupCommitter
     trust: Trust
+    memo: RankingMemo
 
     def __init__(self, settings: Settings) -> None:
         self.settings, self.keys = settings, settings.auth
@@ -70,7 +71,9 @@ class Service:
         """``served`` for a request for lists, whose rankings are kept from one request to the next."""
         served = self.live.served
         if not served.funnel.remembers:
-            served.funnel.remember(RankingMemo(self.freshness, served))
+            self.memo = RankingMemo(self.freshness, served)
+            served.funnel.remember(self.memo)
+        self.memo.given.clear()
         return served
 
     @property

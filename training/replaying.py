@@ -1,6 +1,6 @@
 """A served list made again from the log: the bundle, the articles, the events and the rules of its moment."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -28,7 +28,8 @@ from recsys.store import Store
 from recsys.trust import nonce_of
 
 # a ranking that is the same for all readers may have been some seconds old (serving/freshness.py)
-_CLOSE = 1e-3
+# a kept ranking was made some milliseconds before the moment that is logged
+_CLOSE = 1e-5
 Leaning = Callable[[str, float], bool]
 
 
@@ -89,13 +90,23 @@ class Replayer:
                 f"the list {request_id!r} came by import or from an older service: nothing to replay"
             )
         asked = Asked.from_json(first.asked)
-        then = self._at(str(first.model_version), first.known, first.ts)
-        for each, slate in zip(shown, self._again(then.state, first, asked, shown), strict=True):
-            _compare(found, each, slate, then.state.catalog.ids)
+        version, kept = str(first.model_version), _KeptRankings()
+        # rankings that were kept from earlier requests are made as of then
+        for seq, at in sorted({each.ranked for each in shown if each.ranked is not None}):
+            kept.wanted = frozenset(each.surface for each in shown if each.ranked == (seq, at))
+            earlier = self._at(version, first.known._replace(event_seq=seq), at)
+            self._again(earlier.state, replace(first, ts=at), asked, kept)
+        kept.wanted = frozenset()
+        then = self._at(version, first.known, first.ts)
+        slates = self._again(then.state, first, asked, kept)
+        for each in shown:
+            _compare(found, each, slates[each.surface], then.state.catalog.ids)
         found.causes += _causes(found, asked, then)
         return found
 
-    def _again(self, state: State, first: Exposed, asked: Asked, shown: Sequence[Exposed]) -> list[Slate]:
+    def _again(
+        self, state: State, first: Exposed, asked: Asked, kept: "_KeptRankings"
+    ) -> Mapping[str, Slate]:
         kind, name = first.reader
         reader = state.histories.of(reader_key(f"{kind[0]}:{name}"))
         query = self._with_rules(state, asked.query(state.catalog, first.ts, reader), first, asked)
@@ -103,6 +114,8 @@ class Replayer:
         if self._leaned(version, first.ts):
             state.config = state_config.without_learning()
         funnel = Funnel(state)
+        funnel.remember(kept)
+        slates: Mapping[str, Slate]
         if asked.page:
             slates = funnel.page(asked.surfaces, query)[0]
         else:
@@ -111,7 +124,7 @@ class Replayer:
         if nonce is not None:
             slates = Explorer(funnel).explored(query, slates, Draws(state.config.exploration.seed, nonce))
         state.config = state_config
-        return [slates[each.surface] for each in shown]
+        return slates
 
     def _with_rules(self, state: State, query: Query, first: Exposed, asked: Asked) -> Query:
         version = first.known.rules_version if first.known else 0
@@ -135,6 +148,27 @@ class Replayer:
             then = self._then = _Then(self._registry, version, self._store, self._config)
         then.advance(known, now)
         return then
+
+
+class _KeptRankings:
+    """Rankings of earlier moments; see ``recsys.slate.Memo``.
+
+    Attributes:
+        wanted: surfaces whose rankings are kept now.
+    """
+
+    def __init__(self) -> None:
+        self.wanted: frozenset[str] = frozenset()
+        self._values: dict[Hashable, object] = {}
+
+    def get(self, key: Hashable) -> object | None:
+        """What was kept under ``key``."""
+        return self._values.get(key)
+
+    def put(self, key: Hashable, value: object) -> None:
+        """Keep a ranking of a wanted surface."""
+        if isinstance(key, tuple) and key[0] in self.wanted:
+            self._values[key] = value
 
 
 class _Then:

@@ -70,7 +70,7 @@ async def article_page(request: Request, article_id: Id) -> Response:
     row = served.state.catalog.row(article_id)
     if article is None or row is None:
         raise Problem(404, f"there is no article {article_id!r}")
-    who = ("session_id", session)
+    who, served = ("session_id", session), service.current()
     reader = wire.past_of(served, who, [])
     query = wire.with_rules(service, served, Query(service.clock.now(), 5, row, reader=reader), LISTS)
     slates, _ = served.funnel.page(LISTS, query)

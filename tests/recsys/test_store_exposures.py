@@ -130,7 +130,8 @@ def test_lists_of_a_file_of_an_older_schema_move_to_the_segments(tmp_path: Path)
         store.append_events([event("old", "a")])
         store._writer.executescript(
             "CREATE TABLE exposures (request_id TEXT, surface TEXT, ts INTEGER, user_id TEXT, json TEXT);"
-            "ALTER TABLE events DROP COLUMN trust; DROP TABLE aged; PRAGMA user_version=1"
+            "ALTER TABLE events DROP COLUMN trust; DROP TABLE aged; DROP TABLE article_versions; "
+            "PRAGMA user_version=1"
         )
         for each in made:
             row = (each.request_id, each.surface, 0, each.user_id, each.model_dump_json())

@@ -1,15 +1,19 @@
 """``recsys replay`` makes the same lists again: of every request of a busy hour, in any order."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 
+from recsys.bundle import Registry
+from recsys.store import open_store
 from tests.conftest import Newsroom, copy_models
 from tests.serving.bundles import SECOND, second_bundle
 from tests.serving.conftest import made_event
 from tests.serving.server import Server, ids
 from tests.training.command import recsys
+from training.replaying import Replayer
 
 CONTEXT = "world-arms-deal"
 NEW = {
@@ -78,10 +82,6 @@ def test_every_answer_of_a_busy_hour_comes_again(
             "--json",
         )
         wrong += [answer.out] if answer.code else []
-    from recsys.bundle import Registry
-    from recsys.store import open_store
-    from training.replaying import Replayer
-
     store = open_store(f"sqlite:///{tmp_path / 's.db'}")
     replayer = Replayer(Registry(models), store, None, lambda *_: False)
     found = [replayer.replay(request_id) for request_id in requests]
@@ -89,6 +89,32 @@ def test_every_answer_of_a_busy_hour_comes_again(
     assert [each.differences for each in found if each.differences] == []
     assert sum(len(each.lists) for each in found) == 6 * 24
     assert wrong == []
+
+
+def test_answers_from_kept_rankings_under_a_stream_of_events_come_again(
+    newsroom: Newsroom, tmp_path: Path
+) -> None:
+    models = copy_models(newsroom.models, tmp_path / "models")
+    server, requests = Server(models, tmp_path / "s.db", newsroom.now), []
+    try:
+        latest = ids(server.get("/v1/latest", limit=40).json()["items"])
+        until, turn = time.monotonic() + 2.5, 0
+        while time.monotonic() < until:
+            turn += 1
+            server.send(*[made_event(newsroom, latest[(turn * at) % 40], f"e{turn}-{at}") for at in range(4)])
+            place = {"article_id": CONTEXT, "session_id": f"r{turn % 3}"}
+            requests.append(server.get("/v1/page", **place).json()["request_id"])
+        time.sleep(1.0)
+        requests += [server.get("/v1/page", **place).json()["request_id"] for _ in range(2)]
+    finally:
+        server.stop()
+    store = open_store(f"sqlite:///{tmp_path / 's.db'}")
+    replayer = Replayer(Registry(models), store, None, lambda *_: False)
+    kept = sum(each.ranked is not None for name in requests for each in store.find_exposures(name))
+    assert kept > 0, "the last request shares its rankings with the one before"
+    found = [replayer.replay(request_id) for request_id in requests[-25:]]
+    store.close()
+    assert [each.differences for each in found if each.differences] == []
 
 
 def test_what_cannot_be_known_again_is_said(
