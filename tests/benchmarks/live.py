@@ -1,8 +1,8 @@
 """Reads while 1,000 events and five new articles a second arrive, with one worker and with two.
 
 Reads and events come from the open-loop driver in a process of its own; articles from this one. An article is
-recommendable once six new connections in a row, so whichever worker they meet, find it in the related list of
-an older article.
+recommendable once six new connections in a row, whichever worker they meet, find it among the nearest of an
+older article.
 """
 
 import json
@@ -103,10 +103,14 @@ def title_of(which: int, number: int) -> str:
     return f"{_SUBJECTS[which % len(_SUBJECTS)]}: {', '.join(words[:4])} and {words[4]}"
 
 
-def put_article(port: int, article_id: str, title: str) -> None:
+def section_of(which: int) -> str:
+    """A section of its own for each matter: its list shows all of them, however little they were read."""
+    return f"Live-{which}"
+
+
+def put_article(port: int, article_id: str, fields: dict[str, str]) -> None:
     """Put an article; the call answers once its worker lists it."""
-    body = json.dumps({"title": title, "section": "Section 3"}).encode()
-    asked(port, with_body("PUT", f"/v1/articles/{article_id}", body, SECRET))
+    asked(port, with_body("PUT", f"/v1/articles/{article_id}", json.dumps(fields).encode(), SECRET))
 
 
 def asked(port: int, request: bytes) -> bytes:
@@ -147,17 +151,19 @@ class Publisher:
     def publish(self, which: int, number: int) -> float:
         """Seconds until an article stands in the related list of the one before it on the same matter."""
         started = time.perf_counter()
-        put_article(self._port, article_of(which, number), title_of(which, number))
+        body = {"title": title_of(which, number), "section": section_of(which)}
+        put_article(self._port, article_of(which, number), body)
         if number:
-            self._await(
-                f"/v1/articles/{article_of(which, number - 1)}/related?limit=100", article_of(which, number)
-            )
+            before = article_of(which, number - 1)
+            path = f"/v1/articles/{before}/related?limit=100&section={section_of(which)}"
+            self._await(path, article_of(which, number))
         return time.perf_counter() - started
 
     def _await(self, path: str, article_id: str) -> None:
         in_a_row = 0
         for _ in range(500):
-            there = f'"{article_id}"'.encode() in asked(self._port, get(path))
+            items = json.loads(asked(self._port, get(path)))["items"]
+            there = (article_id, "similar") in ((item["article_id"], item["source"]) for item in items)
             in_a_row = in_a_row + 1 if there else 0
             if in_a_row == _IN_A_ROW:
                 return
