@@ -6,14 +6,13 @@ older article.
 """
 
 import json
-import random
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
 from tests.benchmarks import open_loop
-from tests.benchmarks.clients import Connection, get, with_body, workers_of
+from tests.benchmarks.clients import Connection, cpu_seconds, get, with_body, workers_of
 from tests.benchmarks.common import Figure
 from tests.benchmarks.world_readers import reader_name
 from tests.benchmarks.worlds import NOW
@@ -32,8 +31,10 @@ _WORDS = (
     *("minister", "geese", "mine", "museum", "piano", "visitor", "school", "flood"),
     *("bread", "strike", "lawsuit", "painter", "engine", "winter", "budget", "island"),
     *("doctor", "theft", "garden", "satellite", "wedding", "library", "drought", "bicycle"),
-    *("vaccine", "opera", "tunnel", "wolf", "election", "cheese"),
+    *("vaccine", "opera", "tunnel", "wolf", "election", "cheese", "volcano", "tax"),
+    *("kitchen", "sculpture", "storm", "robot", "river", "hospital", "comet", "violin"),
 )
+_EACH = 8
 
 
 def measure(folder: Path, models: Path, count: int, seconds: float = _SECONDS) -> list[Figure]:
@@ -66,19 +67,22 @@ def streams_of(count: int, reads: int = _READS, events: int = _EVENTS) -> list[d
 
 def under_load(server: Server, count: int, workers: int, seconds: float) -> list[Figure]:
     """Figures with one number of workers."""
-    assert len(workers_of(server.process.pid)) == workers
+    pids = workers_of(server.process.pid)
+    assert len(pids) == workers
     publisher = Publisher(server.port)
     for which in range(_ARTICLES):
         publisher.publish(which, 0)
+    before = [cpu_seconds(pid) for pid in pids]
     driver = open_loop.start(server.port, seconds, streams_of(count))
     threads = [threading.Thread(target=publisher.run, args=(at, seconds)) for at in range(_ARTICLES)]
     for thread in threads:
         thread.start()
     met = driver.result()
+    busy = [(cpu_seconds(pid) - at) / seconds for pid, at in zip(pids, before, strict=True)]
     for thread in threads:
         thread.join()
     told = f"{_EVENTS:,} events/s, {_ARTICLES} articles/s, workers: {workers}"
-    found = []
+    found = [Figure(f"processor share of each worker, {told}", max(busy), "cores")]
     for name, one in met.items():
         late = open_loop.quantile(one.lateness, 0.99)
         label = f"{name}, {told} (p50 {one.at(0.5):.1f}, p95 {one.at(0.95):.1f} ms;"
@@ -99,8 +103,13 @@ def article_of(which: int, number: int) -> str:
 
 def title_of(which: int, number: int) -> str:
     """Articles on one matter that are no versions of one story."""
-    words = random.Random(f"{which}-{number}").sample(_WORDS, 5)
-    return f"{_SUBJECTS[which % len(_SUBJECTS)]}: {', '.join(words[:4])} and {words[4]}"
+    block = number // _EACH
+    # two articles on one matter share one word at most
+    words = [
+        _WORDS[group * _EACH + (number * (2 * group + 1) + block * group) % _EACH]
+        for group in range(len(_WORDS) // _EACH)
+    ]
+    return f"{_SUBJECTS[which % len(_SUBJECTS)]}: {', '.join(words[:-1])} and {words[-1]}"
 
 
 def section_of(which: int) -> str:
