@@ -1,6 +1,7 @@
 """Finished lists in which now and then a place goes to an article of which little is known."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -49,7 +50,8 @@ class Explorer:
             chances = left_alone(rows, pinned, config).propensities
             return Slate(surface, slate.items, slate.fallback, chances)
         page = [item.row for other in slates.values() for item in other.items]
-        used, asked, _ = self._funnel.effective(surface, query)
+        # an article that is tried takes a place of a list that was ranked without it
+        used, asked, _ = self._funnel.effective(surface, replace(query, witness=None))
         eligible = self._funnel.eligibility(asked, surface)
         pool = cold_pool(self._funnel.state, query.now, eligible, page, rows, config)
 

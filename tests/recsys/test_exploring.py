@@ -9,6 +9,7 @@ import pytest
 from recsys.config import Config
 from recsys.exploration import Draws
 from recsys.exploring import SOURCE, Explorer
+from recsys.features import Seen
 from recsys.pipeline import Funnel, Query, Slate
 from recsys.profile import Reader
 from recsys.state import State
@@ -68,6 +69,17 @@ def test_what_may_not_stand_in_the_list_is_not_tried(state: State) -> None:
     for number in range(100):
         _, tried = shown(state, query, number)
         assert not {item.row for item in tried.items} & set(banned)
+
+
+def test_what_a_list_was_ranked_by_is_not_mistaken_for_what_was_tried(state: State) -> None:
+    tried = 0
+    for number in range(20):
+        witness: list[Seen] = []
+        plain, given = shown(state, asked(state, witness=witness), number)
+        assert [seen.surface for seen in witness] == ["for_you"]
+        assert {item.row for item in plain.items} <= set(witness[0].rows.tolist())
+        tried += any(item.sources == [SOURCE] for item in given.items)
+    assert tried > 3
 
 
 def test_the_same_request_is_tried_the_same_again(state: State) -> None:
