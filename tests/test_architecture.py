@@ -15,6 +15,7 @@ LAYERS = (
     {"errors"},
     {"text", "lexical", "trust", "segments"},
     {"schemas"},
+    {"experiments"},
     {"candidates", "exposed", "logged", "config", "store", "bundle"},
     {
         "counters",

@@ -3,6 +3,7 @@
 Units stand in the names (``half_life_hours``). An unknown key is an error that names it.
 """
 
+from recsys.config.files import find_experiment, load_config, load_experiments, under
 from recsys.config.learning import (
     ClicklogConfig,
     ExaminationConfig,
@@ -11,7 +12,7 @@ from recsys.config.learning import (
     TopicsConfig,
     TrainConfig,
 )
-from recsys.config.loading import build_config, load_config
+from recsys.config.loading import build_config
 from recsys.config.section import Section
 from recsys.config.selection import GateConfig, TuneConfig
 from recsys.config.serving import ExplorationConfig, ServingConfig, TrustConfig
@@ -55,5 +56,8 @@ __all__ = [
     "TuneConfig",
     "Weights",
     "build_config",
+    "find_experiment",
     "load_config",
+    "load_experiments",
+    "under",
 ]

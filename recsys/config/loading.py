@@ -14,7 +14,8 @@ from recsys.errors import ConfigError
 _S = TypeVar("_S", bound=Section)
 
 
-def _places(error: ValidationError) -> str:
+def places(error: ValidationError) -> str:
+    """What is wrong where, key by key, in one line."""
     lines = []
     for item in error.errors():
         key = ".".join(str(step) for step in item["loc"])
@@ -46,7 +47,7 @@ def validated(model: type[_S], values: Mapping[str, Any], origin: str) -> _S:
     try:
         return model.model_validate(_over(model().model_dump(), values))
     except ValidationError as error:
-        raise ConfigError(f"{origin}: {_places(error)}") from error
+        raise ConfigError(f"{origin}: {places(error)}") from error
 
 
 def _over(defaults: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -57,19 +58,6 @@ def _over(defaults: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, A
         nested = isinstance(below, Mapping) and isinstance(value, Mapping)
         merged[key] = _over(below, value) if nested else value  # type: ignore[arg-type]
     return merged
-
-
-def load_config(path: Path | None, overrides: Sequence[str] = ()) -> Config:
-    """Read TOML, apply ``key.path=value`` overrides, check.
-
-    Args:
-        path: None takes the defaults.
-        overrides: values are TOML literals; a bare word is taken as a string.
-
-    Raises:
-        ConfigError: no such file, no TOML, an unknown key or a bad value.
-    """
-    return build_config(read_values(path, overrides), str(path) if path else "--set")
 
 
 def read_values(path: Path | None, overrides: Sequence[str] = ()) -> dict[str, Any]:
