@@ -1,0 +1,1 @@
+"""What an experiment found: outcomes of readers, estimates with intervals, the verdict."""
