@@ -24,7 +24,7 @@ from training.swapping import put_in_place
 from training.writing import cannot_write
 
 DUMP_MANIFEST = "dump.json"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 Progress = Callable[[int, int | None], None]
 _EVERY = 1_000
 
@@ -117,6 +117,8 @@ def _values(contents: Contents, table: str) -> Iterable[dict[str, Any]]:
         yield from (_plain(exposure) for exposure in contents.exposures())
     elif table == "rules":
         yield from ({"version": version, "rules": rules} for version, rules in contents.rules())
+    elif table == "experiments":
+        yield from ({"version": version, "run": run} for version, run in contents.experiments())
     else:
         for digest, vector in contents.vectors():
             text = base64.b64encode(np.asarray(vector, dtype="<f4").tobytes()).decode()

@@ -20,6 +20,8 @@ from training.importing import first_defect
 
 _T = TypeVar("_T")
 _EVERY = 1_000
+# a dump of schema 1 has no experiments
+_OLDEST, _NO_TABLE = 1, {"rows": 0}
 _NEXT = "nothing was restored; take another copy of the dump"
 
 
@@ -38,9 +40,9 @@ class Dump:
     def __init__(self, folder: Path, progress: Progress | None = None) -> None:
         self._folder, self._progress, self._done = folder, progress, 0
         tables = _read_manifest(folder)["tables"]
-        self.counts: dict[str, int] = {table: tables[table]["rows"] for table in TABLES}
-        for table in TABLES:
-            _verify(folder / f"{table}.jsonl", tables[table])
+        self.counts: dict[str, int] = {table: tables.get(table, _NO_TABLE)["rows"] for table in TABLES}
+        for table, entry in tables.items():
+            _verify(folder / f"{table}.jsonl", entry)
 
     def articles(self) -> Iterator[StoredArticle]:
         """See ``Contents.articles``."""
@@ -57,6 +59,12 @@ class Dump:
     def rules(self) -> Iterator[tuple[int, list[dict[str, Any]]]]:
         """See ``Contents.rules``."""
         return self._rows("rules", lambda row: (int(row["version"]), list(row["rules"])))
+
+    def experiments(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """See ``Contents.experiments``."""
+        if not self.counts["experiments"]:
+            return iter(())
+        return self._rows("experiments", lambda row: (int(row["version"]), dict(row["run"])))
 
     def vectors(self) -> Iterator[tuple[str, NDArray[np.float32]]]:
         """See ``Contents.vectors``."""
@@ -112,7 +120,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
             f"the dump {folder} has schema {version}, this program reads {SCHEMA_VERSION}; "
             "use the newer program that wrote it"
         )
-    if version != SCHEMA_VERSION or manifest_bytes(manifest) != content:
+    if version not in range(_OLDEST, SCHEMA_VERSION + 1) or manifest_bytes(manifest) != content:
         raise DataError(f"{path} does not have its own digest, it was damaged or changed; {_NEXT}")
     return manifest  # type: ignore[no-any-return]
 

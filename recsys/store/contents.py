@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from recsys.errors import UsageError
 from recsys.schemas import Article, Event, Exposure
 
-TABLES = ("articles", "events", "exposures", "rules", "vectors")
+TABLES = ("articles", "events", "experiments", "exposures", "rules", "vectors")
 
 
 class NotEmptyError(UsageError):
@@ -47,6 +47,9 @@ class Contents(Protocol):
 
     def rules(self) -> Iterator[tuple[int, list[dict[str, Any]]]]:
         """Every version of the editors' rules, the oldest first."""
+
+    def experiments(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Experiments by number, each with the version at which it changed last."""
 
     def vectors(self) -> Iterator[tuple[str, NDArray[np.float32]]]:
         """Embeddings by text digest, in the order of the digests."""

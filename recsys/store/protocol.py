@@ -133,6 +133,19 @@ class Store(Protocol):
             ConflictError: ``expected_version`` is not the one that stands.
         """
 
+    def get_runs(self) -> tuple[int, list[dict[str, Any]]]:
+        """Version and all experiments that were ever started, in that order; version 0 before the first.
+
+        What a run holds: ``recsys/experiments/running.py``.
+        """
+
+    def put_run(self, run: Mapping[str, Any], expected_version: int) -> int:
+        """Add an experiment that starts (``number`` 0), or replace what is known of one; gives its number.
+
+        Raises:
+            ConflictError: ``expected_version`` is not the one that stands.
+        """
+
     def forget(self, user_id: str) -> Erased:
         """Erase a user's events and exposures for good; returns how many rows."""
 
@@ -152,7 +165,10 @@ class Store(Protocol):
         """Changes when another connection committed."""
 
     def changes(self) -> int:
-        """Changes when any process of this host committed articles or rules; costs under a microsecond."""
+        """Changes when any process of this host committed articles, rules or experiments.
+
+        It costs under a microsecond.
+        """
 
     @property
     def place(self) -> str:

@@ -22,7 +22,7 @@ from recsys.store.aged import AgedEvents, Part, parts
 from recsys.store.changes import Changes
 from recsys.store.contents import Contents, StoredArticle
 from recsys.store.exposure_segments import ExposureSegments
-from recsys.store.protocol import ConflictError, Erased
+from recsys.store.protocol import Erased
 from recsys.store.sqlite_contents import SqliteSnapshot, fill, require_empty
 from recsys.store.sqlite_events import EventReader, append, events_after, forget, move
 from recsys.store.sqlite_rows import (
@@ -38,6 +38,7 @@ from recsys.store.sqlite_rows import (
     span,
     told,
 )
+from recsys.store.sqlite_steering import put_rules, put_run
 from recsys.store.usage import Usage, usage_of
 
 # transactions are short: whoever holds the lock for longer holds it for long, and callers should hear of it
@@ -122,7 +123,7 @@ class SqliteStore:
             return result
 
     def _change(self, doing: str, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
-        """Write articles or rules: others are told after the commit."""
+        """Write articles, rules or experiments: others are told after the commit."""
         result = self._write(doing, work)
         self._changes.add()
         return result
@@ -268,18 +269,16 @@ class SqliteStore:
 
     def put_rules(self, rules: Sequence[Mapping[str, Any]], expected_version: int | None) -> int:
         """See ``Store.put_rules``; earlier versions stay as the history."""
+        return self._change("write rules to", lambda db: put_rules(db, rules, expected_version))
 
-        def work(connection: sqlite3.Connection) -> int:
-            version = int(connection.execute("SELECT coalesce(max(version), 0) FROM rules").fetchone()[0])
-            if expected_version is not None and expected_version != version:
-                raise ConflictError(
-                    f"the rules are at version {version}, not {expected_version}; read them again and "
-                    "repeat the change"
-                )
-            connection.execute("INSERT INTO rules VALUES (?, ?)", (version + 1, json.dumps(list(rules))))
-            return version + 1
+    def get_runs(self) -> tuple[int, list[dict[str, Any]]]:
+        """See ``Store.get_runs``."""
+        rows = self._read("SELECT version, json FROM experiments ORDER BY number")
+        return max((int(row[0]) for row in rows), default=0), [json.loads(row[1]) for row in rows]
 
-        return self._change("write rules to", work)
+    def put_run(self, run: Mapping[str, Any], expected_version: int) -> int:
+        """See ``Store.put_run``."""
+        return self._change("write experiments to", lambda db: put_run(db, run, expected_version))
 
     def forget(self, user_id: str) -> Erased:
         """See ``Store.forget``; what rows of the file said is overwritten with zeros."""

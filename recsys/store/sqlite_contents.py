@@ -79,6 +79,11 @@ class SqliteSnapshot:
         for version, text in self._rows("SELECT version, json FROM rules ORDER BY version"):
             yield version, json.loads(text)
 
+    def experiments(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """See ``Contents.experiments``."""
+        for version, text in self._rows("SELECT version, json FROM experiments ORDER BY number"):
+            yield version, json.loads(text)
+
     def vectors(self) -> Iterator[tuple[str, NDArray[np.float32]]]:
         """See ``Contents.vectors``."""
         for digest, blob in self._rows("SELECT digest, vector FROM vectors ORDER BY digest"):
@@ -114,7 +119,9 @@ def _inserts(contents: Contents) -> dict[str, tuple[str, Iterator[tuple[Any, ...
         for found in contents.articles()
     )
     vectors = ((name, np.asarray(vector, dtype="<f4").tobytes()) for name, vector in contents.vectors())
+    runs = ((int(run["number"]), version, json.dumps(run)) for version, run in contents.experiments())
     return {
+        "experiments": ("?, ?, ?", runs),
         "articles": ("?, ?, ?, ?", articles),
         "events": (f"?, {EVENT_PLACES}", ((seq, *event_row(event)) for seq, event in contents.events())),
         "rules": ("?, ?", ((version, json.dumps(rules)) for version, rules in contents.rules())),

@@ -11,7 +11,7 @@ from typing import Any
 from recsys.errors import StoreError
 from recsys.schemas import Article, Event, Exposure
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 SCHEMA = """
 CREATE TABLE events (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, event_id TEXT NOT NULL UNIQUE, type TEXT NOT NULL,
@@ -31,15 +31,18 @@ CREATE TABLE article_versions (
 CREATE INDEX article_versions_at ON article_versions (at);
 CREATE TABLE vectors (digest TEXT PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE rules (version INTEGER PRIMARY KEY, json TEXT NOT NULL);
+CREATE TABLE experiments (number INTEGER PRIMARY KEY, version INTEGER NOT NULL, json TEXT NOT NULL);
 """
 # by the schema that a file has, what brings it to the next one
 _AGED = tuple(line for line in SCHEMA.split(";") if " aged" in line)
 _VERSIONS = tuple(line for line in SCHEMA.split(";") if " article_versions" in line)
+_EXPERIMENTS = tuple(line for line in SCHEMA.split(";") if " experiments" in line)
 MIGRATIONS: dict[int, tuple[str, ...]] = {
     1: ("ALTER TABLE events ADD COLUMN trust REAL",),
     2: ("DROP TABLE exposures",),
     3: _AGED,
     4: _VERSIONS,
+    5: _EXPERIMENTS,
 }
 # served lists up to this schema are rows, which go to the segments before the table goes
 LAST_WITH_EXPOSURES = 2

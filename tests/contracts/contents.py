@@ -1,7 +1,7 @@
 """What every store must do with everything it holds: a snapshot, a restore, an export."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -24,6 +24,7 @@ class Rows:
     exposure_rows: list[Exposure]
     rule_rows: list[tuple[int, list[dict[str, Any]]]]
     vector_rows: list[tuple[str, list[float]]]
+    run_rows: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
 
     def articles(self) -> Iterator[StoredArticle]:
         return iter(self.article_rows)
@@ -36,6 +37,9 @@ class Rows:
 
     def rules(self) -> Iterator[tuple[int, list[dict[str, Any]]]]:
         return iter(self.rule_rows)
+
+    def experiments(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        return iter(self.run_rows)
 
     def vectors(self) -> Iterator[tuple[str, NDArray[np.float32]]]:
         return ((name, np.array(values, np.float32)) for name, values in self.vector_rows)
@@ -64,6 +68,7 @@ EVERYTHING = Rows(
     [exposure("r2", 2), exposure("B", 1), exposure("a", 1), exposure("a", 1, "related"), exposure("é", 1)],
     [(1, []), (2, [{"id": "one", "boost": [{"filter": {"tag": "é"}, "factor": 1.5}]}])],
     [("d1", [0.1, -0.0, 3e-42]), ("d2", [1.0])],
+    [(3, {"number": 1, "experiment": {"id": "é"}}), (2, {"number": 2, "low": 0.1 + 0.2})],
 )
 NOTHING = Rows([], [], [], [], [])
 
@@ -76,6 +81,7 @@ def rows_of(contents: Contents) -> Rows:
         list(contents.exposures()),
         list(contents.rules()),
         [(name, vector.tolist()) for name, vector in contents.vectors()],
+        list(contents.experiments()),
     )
 
 
@@ -98,6 +104,7 @@ def a_restored_store_answers_like_the_one_it_came_from(store: Store) -> None:
     assert (store.get_article("b"), store.is_deleted("gone")) == (EVERYTHING.article_rows[0].article, True)
     assert store.events_after(0) == EVERYTHING.event_rows
     assert store.get_rules() == EVERYTHING.rule_rows[-1]
+    assert store.get_runs() == (3, [run for _, run in EVERYTHING.run_rows])
     assert store.get_vectors(["d2"])["d2"].tolist() == [1.0]
     assert store.append_events([event("e9", "a")]) == [None]
     assert store.forget("u").exposures == 5
@@ -111,6 +118,7 @@ def a_restored_store_goes_on_counting(store: Store) -> None:
     assert seq > 5
     assert store.articles_after(7)[0][1] == "later"
     assert store.put_rules([], 2) == 3
+    assert store.put_run({"number": 0}, 3) == 3
 
 
 def only_an_empty_store_is_filled(store: Store) -> None:
@@ -139,7 +147,7 @@ def a_snapshot_holds_its_moment(store: Store) -> None:
         store.put_vectors({"d0": np.zeros(2, np.float32)})
         store.forget("u")
         assert rows_of(snapshot) == float32(EVERYTHING)
-        assert counts == snapshot.counts() == dict(zip(TABLES, (2, 2, 5, 2, 2), strict=True))
+        assert counts == snapshot.counts() == dict(zip(TABLES, (2, 2, 2, 5, 2, 2), strict=True))
     assert len(held(store).event_rows) == 3
 
 

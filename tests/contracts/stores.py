@@ -81,6 +81,18 @@ def rules_change_by_version_and_two_editors_lose_nothing(store: Store) -> None:
     assert store.put_rules([], None) == 2
 
 
+def experiments_change_by_version_and_two_people_lose_nothing(store: Store) -> None:
+    assert store.get_runs() == (0, [])
+    before = store.changes()
+    assert store.put_run({"number": 0, "experiment": {"id": "é"}}, 0) == 1
+    assert store.changes() != before
+    with pytest.raises(ConflictError, match="version 1, not 0"):
+        store.put_run({"number": 0}, 0)
+    assert store.put_run({"number": 0, "low": 0.5}, 1) == 2
+    assert store.put_run({"number": 1, "stopped": True}, 2) == 1
+    assert store.get_runs() == (3, [{"number": 1, "stopped": True}, {"number": 2, "low": 0.5}])
+
+
 def exposures_come_back_by_time_once(store: Store) -> None:
     item = ExposureItem(article_id="a", position=1, score=0.5, propensity=0.25, source="similar")
     made = [
@@ -112,6 +124,7 @@ CHECKS: list[Callable[[Store], None]] = [
     an_undated_article_keeps_its_first_receipt,
     vectors_come_back_exactly,
     rules_change_by_version_and_two_editors_lose_nothing,
+    experiments_change_by_version_and_two_people_lose_nothing,
     exposures_come_back_by_time_once,
     a_forgotten_user_leaves_no_row,
 ]

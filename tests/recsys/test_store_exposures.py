@@ -131,6 +131,7 @@ def test_lists_of_a_file_of_an_older_schema_move_to_the_segments(tmp_path: Path)
         store._writer.executescript(
             "CREATE TABLE exposures (request_id TEXT, surface TEXT, ts INTEGER, user_id TEXT, json TEXT);"
             "ALTER TABLE events DROP COLUMN trust; DROP TABLE aged; DROP TABLE article_versions; "
+            "DROP TABLE experiments; "
             "PRAGMA user_version=1"
         )
         for each in made:

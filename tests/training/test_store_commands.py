@@ -162,12 +162,19 @@ def test_export_and_dump_are_of_one_moment_while_another_process_writes(
 
 def test_dump_restore_dump_gives_the_same_bytes(url: str, tmp_path: Path, capsys: Capture) -> None:
     counts = told(recsys(capsys, "store", "dump", "--store", url, "--out", tmp_path / "one", "--json"))
-    assert counts == {"articles": 200, "events": 2970, "exposures": 990, "rules": 2, "vectors": 50}
+    assert counts == {
+        "articles": 200,
+        "events": 2970,
+        "exposures": 990,
+        "experiments": 0,
+        "rules": 2,
+        "vectors": 50,
+    }
     target = f"sqlite:///{tmp_path}/new/restored.db"
     assert recsys(capsys, "store", "restore", tmp_path / "one", "--store", target).code == 0
     assert recsys(capsys, "store", "dump", "--store", target, "--out", tmp_path / "two").code == 0
     assert files(tmp_path / "one") == files(tmp_path / "two")
-    assert len(files(tmp_path / "one")) == 6
+    assert len(files(tmp_path / "one")) == 7
     assert recsys(capsys, "store", "dump", "--store", url, "--out", tmp_path / "one").code == 0
     assert files(tmp_path / "one") == files(tmp_path / "two")
 
@@ -261,10 +268,22 @@ def test_any_flipped_byte_in_the_manifest_is_refused(url: str, tmp_path: Path, c
     for place in range(0, len(whole), 37):
         manifest.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
         assert "nothing was restored" in (err := refused(tmp_path, capsys)) or "newer program" in err
-    manifest.write_bytes(manifest_bytes({**orjson.loads(whole), "schema_version": 2}))
-    assert "has schema 2, this program reads 1" in refused(tmp_path, capsys)
+    manifest.write_bytes(manifest_bytes({**orjson.loads(whole), "schema_version": 3}))
+    assert "has schema 3, this program reads 2" in refused(tmp_path, capsys)
     manifest.unlink()
     assert f"{tmp_path}/d is no dump" in refused(tmp_path, capsys, code=2)
+
+
+def test_a_dump_from_before_there_were_experiments_is_restored(
+    url: str, tmp_path: Path, capsys: Capture
+) -> None:
+    recsys(capsys, "store", "dump", "--store", url, "--out", tmp_path / "d")
+    manifest = orjson.loads((tmp_path / "d" / DUMP_MANIFEST).read_bytes())
+    del manifest["tables"]["experiments"]
+    (tmp_path / "d" / "experiments.jsonl").unlink()
+    (tmp_path / "d" / DUMP_MANIFEST).write_bytes(manifest_bytes({**manifest, "schema_version": 1}))
+    target = f"sqlite:///{tmp_path}/new.db"
+    assert recsys(capsys, "store", "restore", tmp_path / "d", "--store", target).code == 0
 
 
 def test_a_dump_that_was_written_by_hand_is_checked_row_by_row(
