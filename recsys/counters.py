@@ -1,4 +1,4 @@
-"""Counters with forward decay, their best rows, and the openings of the last days.
+"""Counters with forward decay, and their best rows.
 
 Source of the arithmetic: Cormode, Shkapenyuk, Srivastava, Xu, "Forward Decay: A Practical Time Decay
 Model for Streaming Systems", ICDE 2009. A mass is the plain sum of w * 2**((t - L) / H) and is read
@@ -7,7 +7,6 @@ workers, and ranks articles without being touched as time passes.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -164,51 +163,3 @@ class TopRows:
             self._rows = self._rows[np.argsort(-masses, kind="stable")]
             self._sorted = True
         return self._rows
-
-
-class RecentOpenings:
-    """The openings of the last days one by one, for counts in a plain window.
-
-    Args:
-        keep_hours: older openings are forgotten.
-    """
-
-    NAMES = ("recent_rows", "recent_ts", "recent_weights")
-
-    def __init__(self, keep_hours: float = 168.0) -> None:
-        self._keep = keep_hours * HOUR
-        self._rows, self._ts = np.zeros(0, np.int32), np.zeros(0)
-        self._weights = np.zeros(0, np.float32)
-        self._pending: list[tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.float32]]] = []
-
-    def add(self, rows: NDArray[np.int32], ts: NDArray[np.float64], weights: NDArray[np.float64]) -> None:
-        """Note openings and what each counts."""
-        if len(rows):
-            self._pending.append((rows, ts, weights.astype(np.float32)))
-
-    def _settle(self) -> None:
-        if not self._pending:
-            return
-        rows, ts, weights = zip(*self._pending, strict=True)
-        self._pending = []
-        times = np.concatenate((self._ts, *ts))
-        recent = times > times.max() - self._keep
-        self._ts = times[recent]
-        self._rows = np.concatenate((self._rows, *rows))[recent]
-        self._weights = np.concatenate((self._weights, *weights))[recent]
-
-    def counts(self, now: float, hours: float, size: int) -> NDArray[np.float64]:
-        """(size,) openings with now - hours < ts <= now."""
-        self._settle()
-        inside = (self._ts > now - hours * HOUR) & (self._ts <= now)
-        found = np.bincount(self._rows[inside], self._weights[inside], minlength=size)[:size]
-        return np.asarray(found, dtype=np.float64)
-
-    def state(self) -> dict[str, NDArray[Any]]:
-        """Arrays for the bundle."""
-        self._settle()
-        return dict(zip(self.NAMES, (self._rows, self._ts, self._weights), strict=True))
-
-    def restore(self, rows: NDArray[np.int32], ts: NDArray[np.float64], weights: NDArray[np.float32]) -> None:
-        """Take over what ``state`` gave."""
-        self._rows, self._ts, self._weights = rows, ts, weights

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.config import PopularityConfig
-from recsys.counters import DecayedCounter, RecentOpenings, TopRows
+from recsys.counters import DecayedCounter, TopRows
 from recsys.distinct import DistinctReaders
 from recsys.grouping import LEVELS, Codes, GroupedCounter, Grouping
+from recsys.recent_openings import RecentOpenings
 from recsys.schemas import EVENT_TYPES
 
 _VIEW, _IMPRESSION, _CLICK, _READ, _SHARE, _SAVE, _COMMENT, _HIDE = range(len(EVENT_TYPES))

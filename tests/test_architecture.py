@@ -20,7 +20,9 @@ LAYERS = (
     {
         "counters",
         "unique_rows",
+        "key_sets",
         "distinct",
+        "recent_openings",
         "grouping",
         "prefixes",
         "replay",
