@@ -3,7 +3,7 @@
 One fixed order of stages for every surface; what differs is configuration.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from recsys import page as joint
 from recsys.blending import follows_reader, rank, recipe_of, topic_first
-from recsys.candidates import SOURCE_BIT, Candidates, Floats, Rows, source_names
+from recsys.candidates import Candidates, Floats, Rows
 from recsys.catalog import UNKNOWN
 from recsys.config import SurfaceConfig
 from recsys.features import Moment, section_shares
-from recsys.reasons import OTHERWISE, reason_of
+from recsys.listing import items_of
 from recsys.reranking import Variety, one_version_each, rerank, without_versions_of
 from recsys.retrieval import Need, generate
 from recsys.rules import Eligibility, keep_away
@@ -85,7 +85,7 @@ class Funnel:
             rows = joint.assemble([self._wish(ranked, query, pins, len(ranked.candidates))]).lists[surface]
         else:
             rows = ranked.candidates.rows[: query.limit].tolist()
-        return Slate(surface, self._items(ranked, rows, query, {}), ranked.fallback)
+        return _finished(ranked, rows, query)
 
     def page(self, surfaces: Sequence[str], query: Query) -> tuple[dict[str, Slate], float]:
         """All lists of a page, assembled jointly; with the share of utility that sharing cost."""
@@ -103,12 +103,7 @@ class Funnel:
         for loser, given in assembly.yielded.items():
             for row in given:
                 winners.setdefault(row, []).append(loser)
-        slates = {
-            name: Slate(
-                name, self._items(ranked[name], assembly.lists[name], query, winners), ranked[name].fallback
-            )
-            for name in surfaces
-        }
+        slates = {name: _finished(ranked[name], assembly.lists[name], query, winners) for name in surfaces}
         return slates, assembly.utility_lost
 
     def score(self, surface: str, query: Query, rows: Rows) -> Floats:
@@ -369,30 +364,10 @@ class Funnel:
             keeps_first=ranked.surface in KEEPS_FIRST,
         )
 
-    def _items(
-        self, ranked: _Ranked, rows: Sequence[int], query: Query, winners: dict[int, list[str]]
-    ) -> list[Item]:
-        candidates, names = ranked.candidates, ranked.candidates.names
-        pinned = set(query.pins.get(ranked.surface, {}).values())
-        places = _places(candidates.rows, rows)
-        # a pin need not be among the candidates
-        scored = candidates.take(places[places >= 0])
-        found = zip(scored.sources.tolist(), scored.parts.tolist(), strict=True)
-        items = []
-        for at, (row, place) in enumerate(zip(rows, places.tolist(), strict=True)):
-            mask, parts = (0, []) if place < 0 else next(found)
-            if row in pinned:
-                mask |= SOURCE_BIT["pin"]
-            told = reason_of(names, parts) if parts else OTHERWISE
-            reason = "Chosen by the editors" if row in pinned else told
-            won = tuple(winners.get(row, ()))
-            items.append(Item(row, at + 1, sum(parts), names, parts, source_names(mask), reason, won))
-        return items
 
-
-def _places(rows: Rows, wanted: Sequence[int]) -> NDArray[np.intp]:
-    """Where each wanted row stands among ``rows``, -1 where it does not."""
-    if list(wanted) == rows[: len(wanted)].tolist():
-        return np.arange(len(wanted))
-    place_of = {row: place for place, row in enumerate(rows.tolist())}
-    return np.array([place_of.get(row, -1) for row in wanted], dtype=np.intp)
+def _finished(
+    ranked: _Ranked, rows: Sequence[int], query: Query, winners: Mapping[int, Sequence[str]] | None = None
+) -> Slate:
+    pinned = set(query.pins.get(ranked.surface, {}).values())
+    items = items_of(ranked.candidates, rows, pinned, winners)
+    return Slate(ranked.surface, items, ranked.fallback)

@@ -48,7 +48,7 @@ LAYERS = (
     {"rules", "rules_editor", "learned", "state", "arrivals", "shadowed", "lists_before"},
     {"counted_features", "in_list", "recency", "features", "snapshot"},
     {"retrieval", "blending", "reasons", "reranking", "page", "exploration"},
-    {"slate"},
+    {"slate", "listing"},
     {"pipeline"},
     {"exploring"},
     {"asked"},
