@@ -79,7 +79,7 @@ def explore(
         draws: of the request.
         surface: the kind of list, whose draws are its own.
     """
-    places = _places(rows, pinned, config)
+    places = open_places(rows, pinned, config)
     if config.share <= 0.0 or surface not in config.surfaces or not places or len(pool) == 0:
         return Explored(list(rows), [1.0] * len(rows))
     draw = draws.uniform(f"{surface} place")
@@ -109,13 +109,14 @@ def left_alone(rows: Sequence[int], pinned: Collection[int], config: Exploration
         pinned: catalogue rows that stay where they are.
         config: how often and where.
     """
-    places = _places(rows, pinned, config)
+    places = open_places(rows, pinned, config)
     if not places:
         return Explored(list(rows), [1.0] * len(rows))
     return Explored(list(rows), _propensities(len(rows), places, config.share, None))
 
 
-def _places(rows: Sequence[int], pinned: Collection[int], config: ExplorationConfig) -> list[int]:
+def open_places(rows: Sequence[int], pinned: Collection[int], config: ExplorationConfig) -> list[int]:
+    """0-based places of a list that may be given away."""
     return [at for at, row in enumerate(rows) if at + 1 >= config.first_position and row not in pinned]
 
 

@@ -370,4 +370,4 @@ def _finished(
 ) -> Slate:
     pinned = set(query.pins.get(ranked.surface, {}).values())
     items = items_of(ranked.candidates, rows, pinned, winners)
-    return Slate(ranked.surface, items, ranked.fallback)
+    return Slate(ranked.surface, items, ranked.fallback, ranked=ranked.candidates)

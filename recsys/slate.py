@@ -4,6 +4,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from recsys.candidates import Candidates
 from recsys.features import Seen
 from recsys.profile import Reader
 from recsys.rules_editor import Boost
@@ -129,9 +130,11 @@ class Slate:
         items: in order.
         fallback: why it is not what was asked for, None if it is.
         propensities: chance of each place given those above it; None where nothing was left to chance.
+        ranked: what it was chosen from, best first, one version of each story.
     """
 
     surface: str
     items: list[Item]
     fallback: str | None
     propensities: list[float] | None = None
+    ranked: Candidates | None = field(default=None, compare=False, repr=False)

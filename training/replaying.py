@@ -244,6 +244,13 @@ def _causes(found: Replayed, asked: Asked, then: _Then) -> list[str]:
     return causes
 
 
+def _chances(listed: Exposed | Slate) -> list[float]:
+    """Propensities of a list, 1 where nothing was left to chance."""
+    items = listed.article_ids if isinstance(listed, Exposed) else listed.items
+    given = listed.propensities or [None] * len(items)
+    return [1.0 if chance is None else chance for chance in given]
+
+
 def _compare(found: Replayed, logged: Exposed, slate: Slate, ids: Sequence[str]) -> None:
     then, now = list(logged.article_ids), [ids[item.row] for item in slate.items]
     found.lists[logged.surface] = {"logged": then, "again": now}
@@ -256,6 +263,11 @@ def _compare(found: Replayed, logged: Exposed, slate: Slate, ids: Sequence[str])
             if score is not None and abs(score - item.score) > _CLOSE * max(1.0, abs(score)):
                 found.differences.append(
                     f"{logged.surface} place {place}: the score was {score:.6f}, it is {item.score:.6f} now"
+                )
+        for place, (was_, is_now) in enumerate(zip(_chances(logged), _chances(slate), strict=True), 1):
+            if abs(was_ - is_now) > _CLOSE:
+                found.differences.append(
+                    f"{logged.surface} place {place}: the propensity was {was_:.6f}, it is {is_now:.6f} now"
                 )
     if logged.fallback != slate.fallback:
         found.differences.append(

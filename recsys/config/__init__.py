@@ -15,7 +15,7 @@ from recsys.config.learning import (
 from recsys.config.loading import build_config
 from recsys.config.section import Section
 from recsys.config.selection import GateConfig, TuneConfig
-from recsys.config.serving import ExplorationConfig, ServingConfig, TrustConfig
+from recsys.config.serving import ExplorationConfig, RandomisationConfig, ServingConfig, TrustConfig
 from recsys.config.signals import (
     AgeCurveConfig,
     CovisitationConfig,
@@ -43,6 +43,7 @@ __all__ = [
     "ListsConfig",
     "PopularityConfig",
     "ProfileConfig",
+    "RandomisationConfig",
     "RankerConfig",
     "Section",
     "SensitivityRule",

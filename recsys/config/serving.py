@@ -1,6 +1,6 @@
 """Settings of the running service."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -51,3 +51,13 @@ class ExplorationConfig(Section):
     evidence: Positive = 100.0
     pool: Annotated[int, Field(ge=1, le=100)] = 20
     seed: Annotated[int, Field(ge=0)] = 0
+
+
+class RandomisationConfig(Section):
+    """How often personal lists are drawn at random, so that other policies can be judged from the log."""
+
+    share: Share = 0.0
+    surfaces: tuple[Surface, ...] = ("for_you", "related")
+    method: Literal["plackett_luce", "swap"] = "plackett_luce"
+    pool: Annotated[int, Field(ge=2, le=100)] = 20
+    temperature: Annotated[float, Field(ge=0.05, le=100)] = 0.5

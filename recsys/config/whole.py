@@ -17,7 +17,7 @@ from recsys.config.learning import (
 )
 from recsys.config.section import Section
 from recsys.config.selection import GateConfig, TuneConfig
-from recsys.config.serving import ExplorationConfig, ServingConfig, TrustConfig
+from recsys.config.serving import ExplorationConfig, RandomisationConfig, ServingConfig, TrustConfig
 from recsys.config.signals import (
     AgeCurveConfig,
     CovisitationConfig,
@@ -53,6 +53,7 @@ class Config(Section):
     serving: ServingConfig = ServingConfig()
     trust: TrustConfig = TrustConfig()
     exploration: ExplorationConfig = ExplorationConfig()
+    randomisation: RandomisationConfig = RandomisationConfig()
     train: TrainConfig = TrainConfig()
     gate: GateConfig = GateConfig()
     tune: TuneConfig = TuneConfig()

@@ -1,6 +1,7 @@
 """Cold articles in finished lists: every rule holds, the chances are those of what happened."""
 
 from collections import Counter
+from copy import copy
 from dataclasses import replace
 
 import numpy as np
@@ -96,3 +97,70 @@ def test_without_a_share_nothing_changes(state: State) -> None:
         assert tried.propensities is None
     finally:
         state.config = before
+
+
+def drawing(state: State, **settings: object) -> State:
+    """The same state under a configuration that draws lists; articles that are tried are spares as well."""
+    values = {"exploration": {"share": 0.3, "evidence": 5.0, "pool": 3, "surfaces": ["for_you", "related"]}}
+    randomisation = {"share": 0.7, "pool": 9, "temperature": 1.0, **settings}
+    config = Config.model_validate({**state.config.public_dict(), **values, "randomisation": randomisation})
+    made = copy(state)
+    made.config = config
+    return made
+
+
+@pytest.mark.parametrize("method", ["plackett_luce", "swap"])
+def test_lists_of_a_page_are_drawn_and_every_rule_holds(state: State, method: str) -> None:
+    random = drawing(state, method=method)
+    funnel, pin, banned = Funnel(random), 28, 27
+    query = asked(state, limit=5, context=4, pins={"for_you": {2: pin}}, hidden={"related": [banned]})
+    plain, _ = funnel.page(["related", "for_you", "latest"], query)
+    seen: Counter[tuple[int, ...]] = Counter()
+    for number in range(300):
+        given = Explorer(funnel).explored(query, plain, Draws(0, b"%d" % number))
+        rows = {name: [item.row for item in slate.items] for name, slate in given.items()}
+        everywhere = [row for each in rows.values() for row in each]
+        assert len(everywhere) == len(set(everywhere)) == 15
+        assert rows["latest"] == [item.row for item in plain["latest"].items]
+        assert rows["for_you"][1] == pin
+        assert banned not in rows["related"]
+        assert not {0, 1, 2} & set(rows["for_you"])
+        assert 4 not in everywhere
+        for name in ("related", "for_you"):
+            slate = given[name]
+            assert [item.position for item in slate.items] == [1, 2, 3, 4, 5]
+            assert all(sum(item.values) == pytest.approx(item.score) for item in slate.items)
+            # a list is what it is given those before it
+            others = {**plain, **({"for_you": given["for_you"]} if name == "related" else {})}
+            policy = Explorer(funnel).policy(query, name, others)
+            assert slate.propensities == policy.mixture.chances(rows[name])
+            assert 0.0 < min(slate.propensities) <= max(slate.propensities) <= 1.0
+        assert given["for_you"].propensities[1] == pytest.approx(1.0)  # type: ignore[index]
+        seen[tuple(rows["for_you"])] += 1
+    alone = (
+        Explorer(funnel)
+        .policy(query, "for_you", plain)
+        .mixture.chances([item.row for item in plain["for_you"].items])
+    )
+    assert seen[tuple(item.row for item in plain["for_you"].items)] / 300 == pytest.approx(
+        np.prod(alone), abs=0.11
+    )
+    assert len(seen) > (30 if method == "plackett_luce" else 4)
+
+
+def test_a_share_of_nothing_leaves_the_chances_of_tried_lists_as_they_are(state: State) -> None:
+    off = drawing(state, share=0.0)
+    elsewhere = drawing(state, surfaces=["must_reads"])
+    query = asked(state)
+    for number in range(60):
+        draws, found = Draws(0, b"%d" % number), []
+        for each in (off, elsewhere):
+            funnel = Funnel(each)
+            found.append(Explorer(funnel).explored(query, {"for_you": funnel.slate("for_you", query)}, draws))
+        assert found[0] == found[1]
+        # computed as the general mixture they are the same numbers
+        slate = found[0]["for_you"]
+        plain = {"for_you": Funnel(off).slate("for_you", query)}
+        policy = Explorer(Funnel(off)).policy(query, "for_you", plain)
+        chances = policy.mixture.chances([item.row for item in slate.items])
+        assert slate.propensities == pytest.approx(chances, rel=1e-12)

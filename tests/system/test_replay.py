@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from recsys.bundle import Registry
+from recsys.config import load_config
 from recsys.store import open_store
 from tests.conftest import Newsroom, copy_models
 from tests.serving.bundles import SECOND, second_bundle
@@ -89,6 +90,32 @@ def test_every_answer_of_a_busy_hour_comes_again(
     assert [each.differences for each in found if each.differences] == []
     assert sum(len(each.lists) for each in found) == 6 * 24
     assert wrong == []
+
+
+@pytest.mark.parametrize("method", ["plackett_luce", "swap"])
+def test_lists_that_were_drawn_come_again_with_their_chances(
+    newsroom: Newsroom, tmp_path: Path, method: str
+) -> None:
+    models, settings = copy_models(newsroom.models, tmp_path / "models"), tmp_path / "site.toml"
+    second_bundle(models)
+    settings.write_text(
+        f'[randomisation]\nshare = 0.7\nmethod = "{method}"\nsurfaces = ["related", "for_you", "popular"]\n'
+        '[exploration]\nshare = 0.2\nsurfaces = ["for_you", "related"]\n'
+    )
+    server = Server(models, tmp_path / "s.db", newsroom.now, "--config", str(settings))
+    try:
+        requests = busy_hour(server, newsroom)
+    finally:
+        server.stop()
+    store = open_store(f"sqlite:///{tmp_path / 's.db'}")
+    replayer = Replayer(Registry(models), store, load_config(settings), lambda *_: False)
+    found = [replayer.replay(request_id) for request_id in requests]
+    shown = [each for name in requests for each in store.find_exposures(name)]
+    store.close()
+    assert [each.differences for each in found if each.differences] == []
+    drawn = [each for each in shown if min(each.propensities or [1.0]) < 1.0]  # type: ignore[type-var]
+    assert len(drawn) > 40
+    assert {each.surface for each in drawn} == {"related", "for_you", "popular"}
 
 
 def test_answers_from_kept_rankings_under_a_stream_of_events_come_again(
