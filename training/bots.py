@@ -43,16 +43,34 @@ def find_bots(duck: Duck, events: Expr, config: ClicklogConfig) -> Bots:
         events: with reader, type (codes) and us.
         config: the limits.
     """
-    opened = events.filter(events.type.isin(_OPENED))
+    return _judged(duck, events.filter(events.type.isin(_OPENED)), config, "opening")
+
+
+def find_asking_bots(duck: Duck, lists: Expr, config: ClicklogConfig) -> Bots:
+    """The same rules for served lists, since a robot may ask without ever telling what it opened.
+
+    Args:
+        duck: where they run.
+        lists: with reader, type (the surface: a page asks for several lists at once) and us.
+        config: the limits.
+    """
+    return _judged(duck, lists, config, "asking")
+
+
+def _judged(duck: Duck, opened: Expr, config: ClicklogConfig, what: str) -> Bots:
+    # who has few in all cannot have many in a minute; most readers are passed over by one cheap count
+    counted = opened.group_by("reader").agg(n=opened.count())
+    least = min(config.bot_openings_minute, config.bot_openings_hour, config.bot_openings_day)
+    busy = opened.semi_join(counted.filter(counted.n > least), "reader")
     rules = {
-        f"more than {config.bot_openings_minute} moments of opening in a minute": _moments(opened, config),
-        f"more than {config.bot_openings_hour} openings in an hour": _most(
-            opened, 60 * _MINUTE, config.bot_openings_hour
+        f"more than {config.bot_openings_minute} moments of {what} in a minute": _moments(busy, config),
+        f"more than {config.bot_openings_hour} {what}s in an hour": _most(
+            busy, 60 * _MINUTE, config.bot_openings_hour
         ),
-        f"more than {config.bot_openings_day} openings in a day": _most(
-            opened, 1440 * _MINUTE, config.bot_openings_day
+        f"more than {config.bot_openings_day} {what}s in a day": _most(
+            busy, 1440 * _MINUTE, config.bot_openings_day
         ),
-        f"more than {config.bot_share:.0%} of all openings": _share(opened, config),
+        f"more than {config.bot_share:.0%} of all {what}s": _share(opened, config),
     }
     broken = [who.select("reader").mutate(rule=ibis.literal(rule)) for rule, who in rules.items()]
     kept = duck.keep("bots", ibis.union(*broken).distinct())

@@ -28,10 +28,22 @@ def sessions(events: Expr, gap_minutes: float) -> Expr:
         events: with reader, type (codes) and us.
         gap_minutes: the longest pause within a session.
     """
-    opened = events.filter(events.type.isin(_OPENED))
-    before = opened.us.lag().over(ibis.window(group_by="reader", order_by="us"))
-    paused = opened.select(pause=opened.us - before)
-    return (paused.pause.isnull() | (paused.pause > round(gap_minutes * 60e6))).cast("int64").sum()
+    opened = events.filter(events.type.isin(_OPENED)).select("reader", "us")
+    return with_sessions(opened, gap_minutes, "reader").begins.cast("int64").sum()
+
+
+def with_sessions(opened: Expr, gap_minutes: float, *by: str) -> Expr:
+    """The rows with ``begins``: whether a session begins with the row.
+
+    Args:
+        opened: openings with us.
+        gap_minutes: the longest pause within a session.
+        by: columns whose values tell readers apart.
+    """
+    before = opened.us.lag().over(ibis.window(group_by=list(by), order_by="us"))
+    paused = opened.mutate(before=before)
+    begins = paused.before.isnull() | (paused.us - paused.before > round(gap_minutes * 60e6))
+    return paused.mutate(begins=begins).drop("before")
 
 
 def decayed_counts(clicks: Expr, half_lives_hours: Sequence[float], latest: float) -> Expr:

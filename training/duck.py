@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from recsys.errors import DataError
 from recsys.schemas import Row
-from training.readers import read_events, read_exposures, table_path
+from training.readers import read_articles, read_events, read_exposures, table_path
 from training.writing import schema_of
 
 Expr = Any
 _ROWS: dict[str, Callable[[Path], Iterator[Row]]] = {"events": read_events, "exposures": read_exposures}
+_ROWS["articles"] = read_articles
 _KINDS = {"user_id": "string", "session_id": "string", "request_id": "string", "list_id": "string"}
 _KINDS |= {"surface": "string", "value": "float64", "trust": "float64"}
 _REQUIRED = {"events": ("event_id", "type", "ts", "article_id")}
@@ -33,7 +34,8 @@ _ONE, _FOUR = (dt.Timestamp("UTC"),), (dt.int64, dt.int64, dt.int64, dt.string)
 
 
 @ibis.udf.scalar.builtin(name="epoch_us", signature=(_ONE, dt.int64))  # type: ignore[untyped-decorator]
-def _microseconds(instant: Expr) -> Expr: ...
+def microseconds_of(instant: Expr) -> Expr:
+    """Unix microseconds of a time."""
 
 
 @ibis.udf.scalar.builtin(name="hash", signature=(_FOUR, dt.uint64))  # type: ignore[untyped-decorator]
@@ -122,14 +124,14 @@ def canonical(duck: Duck, data: Path, table: str) -> Expr:
     Raises:
         DataError: it cannot be read, a column is missing, or a row lacks what is required.
     """
-    rows = _source(duck, data, table)
+    rows = source(duck, data, table)
     missing = [name for name in _REQUIRED[table] if name not in rows.columns]
     if missing:
         raise DataError(f"{data / table} lacks the columns {', '.join(missing)}")
     absent = {name: ibis.null(kind) for name, kind in _KINDS.items() if name not in rows.columns and kind}
     rows = rows.mutate(**absent)
     reader = ibis.coalesce("u:" + rows.user_id, "s:" + rows.session_id)
-    rows = rows.mutate(reader=reader, us=_microseconds(rows.ts))
+    rows = rows.mutate(reader=reader, us=microseconds_of(rows.ts))
     needed = [rows[name].isnull() for name in (*_REQUIRED[table], "reader")]
     bad = duck.number(ibis.or_(*needed).cast("int64").sum())
     if bad:
@@ -145,7 +147,12 @@ def believed(events: Expr) -> Expr:
     return events.filter(events.trust.isnull() | (events.trust > 0))
 
 
-def _source(duck: Duck, data: Path, table: str) -> Expr:
+def source(duck: Duck, data: Path, table: str) -> Expr:
+    """A table of canonical data as it stands; without rows where there is none.
+
+    Raises:
+        DataError: it cannot be read.
+    """
     path = table_path(data, table)
     if path is None:
         return ibis.memtable(schema_of(table).empty_table())
