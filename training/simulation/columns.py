@@ -53,7 +53,7 @@ class Columns:
         values = {
             "event_id": pa.array([f"sim-e{n:09d}" for n in numbers.tolist()], pa.string()),
             "type": _take(KINDS, columns["kind"]),
-            "ts": _times(columns["ts"]),
+            "ts": times_of(columns["ts"]),
             "article_id": self._articles.take(pa.array(columns["row"])),
             "user_id": self._readers.take(pa.array(columns["user"])),
             "request_id": _requests(np.where(served >= 0, first + served, -1)),
@@ -62,7 +62,7 @@ class Columns:
             "context_article_id": _optional(self._articles, context),
             "value": pa.array(columns["value"], pa.float64(), mask=np.isnan(columns["value"])),
         }
-        return _table("events", values, len(order))
+        return table_of("events", values, len(order))
 
     def _exposure_table(self, block: Block, first: int) -> pa.Table:
         columns = {name: np.concatenate(parts) for name, parts in block.lists.items()}
@@ -84,19 +84,20 @@ class Columns:
         values = {
             "request_id": _requests(first + np.flatnonzero(full)),
             "surface": _take(SURFACES, columns["surface"]),
-            "ts": _times(columns["ts"]),
+            "ts": times_of(columns["ts"]),
             "user_id": self._readers.take(pa.array(columns["user"])),
             "items": pa.ListArray.from_arrays(pa.array(offsets), inside),
             "context_article_id": _optional(self._articles, columns["context"]),
         }
-        return _table("exposures", values, count)
+        return table_of("exposures", values, count)
 
 
 def _requests(numbers: NDArray[Any]) -> pa.Array:
     return pa.array([None if n < 0 else f"sim-r{n:08d}" for n in numbers.tolist()], pa.string())
 
 
-def _times(ts: NDArray[Any]) -> pa.Array:
+def times_of(ts: NDArray[Any]) -> pa.Array:
+    """Unix seconds as canonical times, to the millisecond."""
     return pa.array(np.round(ts * 1000.0).astype(np.int64) * 1000, pa.int64()).cast(_TIME)
 
 
@@ -108,7 +109,14 @@ def _optional(names: pa.Array, codes: NDArray[Any]) -> pa.Array:
     return names.take(pa.array(codes, pa.int64(), mask=codes < 0))
 
 
-def _table(name: str, values: dict[str, pa.Array], count: int) -> pa.Table:
+def table_of(name: str, values: dict[str, pa.Array], count: int) -> pa.Table:
+    """Columns of a canonical table, those that are not given as nulls.
+
+    Args:
+        name: ``articles``, ``events`` or ``exposures``.
+        values: columns by name.
+        count: rows.
+    """
     schema = schema_of(name)
     columns = [
         values[column.name] if column.name in values else pa.nulls(count, column.type) for column in schema
