@@ -59,14 +59,38 @@ class Explorer:
             slates: by surface, in order.
             draws: of the request.
         """
-        config, found = self._funnel.state.config, dict(slates)
-        tried = config.exploration.surfaces if config.exploration.share > 0.0 else ()
-        random = config.randomisation.surfaces if config.randomisation.share > 0.0 else ()
-        for surface in dict.fromkeys((*tried, *random)):
-            if surface in found and found[surface].items:
-                make = self._drawn if surface in random else self._explored
-                found[surface] = make(query, surface, found, draws)
+        found, random = dict(slates), self._random_surfaces()
+        for surface in self._in_turn(slates):
+            make = self._drawn if surface in random else self._explored
+            found[surface] = make(query, surface, found, draws)
         return found
+
+    def policies(
+        self, query: Query, slates: Mapping[str, Slate], given: Mapping[str, Slate]
+    ) -> dict[str, Policy]:
+        """How each list that is left to chance came about.
+
+        Args:
+            query: the lists were made for.
+            slates: by surface, before anything was left to chance.
+            given: as ``explored`` gave them.
+        """
+        found, lists = {}, dict(slates)
+        for surface in self._in_turn(slates):
+            found[surface] = self.policy(query, surface, lists)
+            lists[surface] = given[surface]
+        return found
+
+    def _in_turn(self, slates: Mapping[str, Slate]) -> list[str]:
+        """The lists that are left to chance, each given those before it."""
+        config = self._funnel.state.config.exploration
+        tried = config.surfaces if config.share > 0.0 else ()
+        names = dict.fromkeys((*tried, *self._random_surfaces()))
+        return [name for name in names if name in slates and slates[name].items]
+
+    def _random_surfaces(self) -> tuple[str, ...]:
+        config = self._funnel.state.config.randomisation
+        return config.surfaces if config.share > 0.0 else ()
 
     def policy(self, query: Query, surface: str, slates: Mapping[str, Slate]) -> Policy:
         """How a list comes about, given the other lists of its answer.

@@ -226,10 +226,13 @@ class Mixture:
 
     Args:
         branches: each with its chance; they sum to 1.
+
+    Attributes:
+        branches: those with a chance above 0.
     """
 
     def __init__(self, branches: Sequence[tuple[float, Branch]]) -> None:
-        self._branches = [(share, branch) for share, branch in branches if share > 0.0]
+        self.branches = [(share, branch) for share, branch in branches if share > 0.0]
 
     def chances(self, rows: Sequence[int]) -> list[float]:
         """Of each place of a list given those above it; 0 from the first place on that cannot be.
@@ -242,24 +245,24 @@ class Mixture:
 
     def following(self, above: Sequence[int]) -> Chances:
         """Of each article at the next place, given the places above; nothing where they cannot be."""
-        shares = [share for share, _ in self._branches]
+        shares = [share for share, _ in self.branches]
         for chance, shares in self._followed(above):  # noqa: B007 - the last ones are read below
             if chance == 0.0:
                 return {}
-        return _summed((s, b.following(above)) for s, (_, b) in zip(shares, self._branches, strict=True) if s)
+        return _summed((s, b.following(above)) for s, (_, b) in zip(shares, self.branches, strict=True) if s)
 
     def at(self, place: int) -> Chances:
         """Of each article at a 0-based place, whatever stands above; exact."""
-        return _summed((share, branch.at(place)) for share, branch in self._branches)
+        return _summed((share, branch.at(place)) for share, branch in self.branches)
 
     def _followed(self, rows: Sequence[int]) -> Iterator[tuple[float, list[float]]]:
         """The chance of each place, and of each branch after it; ends with the first that cannot be."""
-        shares = [share for share, _ in self._branches]
+        shares = [share for share, _ in self.branches]
         for place, row in enumerate(rows):
             above = rows[:place]
             shares = [
                 share and share * branch.chance(above, row)
-                for share, (_, branch) in zip(shares, self._branches, strict=True)
+                for share, (_, branch) in zip(shares, self.branches, strict=True)
             ]
             chance = sum(shares)
             if chance > 0.0:

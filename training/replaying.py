@@ -1,6 +1,7 @@
 """A served list made again from the log: the bundle, the articles, the events and the rules of its moment."""
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -55,6 +56,21 @@ class Replayed:
         return {"request_id": self.request_id, **told, "lists": self.lists}
 
 
+@dataclass(frozen=True)
+class Made:
+    """Lists of one answer before anything is left to chance.
+
+    Attributes:
+        funnel: that made them; it holds only inside the context that gave this.
+        query: they were made for.
+        slates: by surface.
+    """
+
+    funnel: Funnel
+    query: Query
+    slates: Mapping[str, Slate]
+
+
 class Replayer:
     """Makes answers again; several that follow each other in time share one walk through the log.
 
@@ -107,6 +123,33 @@ class Replayer:
     def _again(
         self, state: State, first: Exposed, asked: Asked, kept: "_KeptRankings"
     ) -> Mapping[str, Slate]:
+        with self._made(state, first, asked, kept) as made:
+            nonce = nonce_of(first.request_id)
+            if nonce is None:
+                return made.slates
+            draws = Draws(state.config.exploration.seed, nonce)
+            return Explorer(made.funnel).explored(made.query, made.slates, draws)
+
+    @contextmanager
+    def near(self, first: Exposed, version: str) -> Iterator[Made]:
+        """The lists of an answer, with rankings of its own moment, before anything is left to chance.
+
+        Unlike ``replay`` it never goes back in the log: what is asked should come in the order of what was
+        known, and an article may be known some moments early.
+
+        Args:
+            first: a list of the answer, with what was asked and known.
+            version: bundle that makes them.
+        """
+        known, then = first.known or Known(0, 0, 0), self._then
+        if then is not None and then.version == version:
+            known = then.at_least(known)
+        state = self._at(version, known, first.ts).state
+        with self._made(state, first, Asked.from_json(first.asked or {}), _KeptRankings()) as made:
+            yield made
+
+    @contextmanager
+    def _made(self, state: State, first: Exposed, asked: Asked, kept: "_KeptRankings") -> Iterator[Made]:
         kind, name = first.reader
         reader = state.histories.of(reader_key(f"{kind[0]}:{name}"))
         query = self._with_rules(state, asked.query(state.catalog, first.ts, reader), first, asked)
@@ -120,11 +163,10 @@ class Replayer:
             slates = funnel.page(asked.surfaces, query)[0]
         else:
             slates = {asked.surfaces[0]: funnel.slate(asked.surfaces[0], query)}
-        nonce = nonce_of(first.request_id)
-        if nonce is not None:
-            slates = Explorer(funnel).explored(query, slates, Draws(state.config.exploration.seed, nonce))
-        state.config = state_config
-        return slates
+        try:
+            yield Made(funnel, query, slates)
+        finally:
+            state.config = state_config
 
     def _with_rules(self, state: State, query: Query, first: Exposed, asked: Asked) -> Query:
         version = first.known.rules_version if first.known else 0
@@ -191,6 +233,12 @@ class _Then:
     def is_before(self, known: Known) -> bool:
         """Whether it has followed the store no further than this."""
         return self._events <= known.event_seq and self._articles <= known.article_seq
+
+    def at_least(self, known: Known) -> Known:
+        """What was known, or what it has followed already where that is more."""
+        return known._replace(
+            event_seq=max(known.event_seq, self._events), article_seq=max(known.article_seq, self._articles)
+        )
 
     def advance(self, known: Known, now: float) -> None:
         """Follow the store to what was known at unix time ``now``."""
