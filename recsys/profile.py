@@ -1,13 +1,15 @@
-"""What readers opened lately, in a compact table: at most ``length`` openings a reader."""
+"""What readers opened lately: at most ``history_length`` openings a reader, some 550 bytes for 50."""
 
 import hashlib
-from collections import OrderedDict
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recsys.config import ProfileConfig
+from recsys.lately_used import LatelyUsed
+from recsys.openings_table import TICKS, Openings, OpeningsTable, packed, rows_of, tick_of
 
 
 def reader_key(reader: str) -> int:
@@ -31,13 +33,9 @@ class Reader:
 class Histories:
     """Recent openings of many readers; the least recently active are forgotten first."""
 
-    def __init__(self, config: ProfileConfig, readers: int = 1024) -> None:
-        self._length, self._limit = config.history_length, config.max_readers
-        readers = max(1, min(readers, self._limit))
-        self._rows = np.full((readers, self._length), -1, dtype=np.int32)
-        self._ts = np.full((readers, self._length), -np.inf)
-        self._slots: OrderedDict[int, int] = OrderedDict()
-        self._free: list[int] = []
+    def __init__(self, config: ProfileConfig) -> None:
+        self._limit = config.max_readers
+        self._slots, self._table = LatelyUsed(), OpeningsTable(config.history_length)
         self._hidden: dict[int, set[int]] = {}
         self._doubted: dict[int, set[int]] = {}
 
@@ -48,20 +46,12 @@ class Histories:
         slot = self._slots.get(key)
         if slot is not None:
             if trusted:
-                self._slots.move_to_end(key)
+                self._slots.use(slot)
             return slot
         if len(self._slots) >= self._limit:
-            self.forget(next(iter(self._slots)))
-        slot = self._free.pop() if self._free else len(self._slots)
-        if slot >= len(self._rows):
-            more = min(max(2 * len(self._rows), 16), max(self._limit, slot + 1)) - len(self._rows)
-            self._rows = np.vstack((self._rows, np.full((more, self._length), -1, np.int32)))
-            self._ts = np.vstack((self._ts, np.full((more, self._length), -np.inf)))
-        self._slots[key] = slot
-        if not trusted:
-            # the first to go: readers that somebody invents push out each other, never a real one
-            self._slots.move_to_end(key, last=False)
-        return slot
+            self.forget(self._slots.oldest())
+        # readers that somebody invents are the first to go: they push out each other, never a real one
+        return self._slots.take(key, newest=trusted)
 
     def opened(self, key: int, row: int, ts: float, trusted: bool = True) -> None:
         """Note an opening; a repeat moves to its later time, late arrivals find their place.
@@ -69,29 +59,29 @@ class Histories:
         Args:
             key: of the reader.
             row: the article.
-            ts: unix seconds.
+            ts: unix seconds; kept to a sixteenth of one.
             trusted: whether it may say something to other readers too.
         """
-        slot = self._slot(key, trusted)
+        line, tick = self._table.line(self._slot(key, trusted)), tick_of(ts)
+        places = np.flatnonzero(rows_of(line) == row)
         if trusted:
-            self._doubted.get(key, set()).discard(row)
-        elif not self.has_opened(key, row):
-            doubted = self._doubted.setdefault(key, set())
-            doubted.add(row)
-            if len(doubted) > 2 * self._length:
-                doubted.intersection_update([*self._rows[slot].tolist(), row])
-        rows, times = self._rows[slot], self._ts[slot]
-        again = np.flatnonzero(rows == row)
-        if len(again):
-            at = int(again[0])
-            if ts <= times[at]:
-                return
-            rows[at:-1], times[at:-1] = rows[at + 1 :].copy(), times[at + 1 :].copy()
-            rows[-1], times[-1] = -1, -np.inf
-        at = int(np.count_nonzero(times > ts))
-        if at < self._length:
-            rows[at + 1 :], times[at + 1 :] = rows[at:-1].copy(), times[at:-1].copy()
-            rows[at], times[at] = row, ts
+            if key in self._doubted:
+                self._doubted[key].discard(row)
+        elif not len(places) or row in self._doubted.get(key, ()):
+            self._doubt(key, row, line)
+        end = int(places[0]) if len(places) else len(line) - 1
+        if len(places) and tick <= int(line[end]) >> 28:
+            return
+        at = int(np.count_nonzero(line >= (tick + 1) << 28))
+        if at < len(line):
+            line[at + 1 : end + 1] = line[at:end].copy()
+            line[at] = packed(row, tick)
+
+    def _doubt(self, key: int, row: int, line: Openings) -> None:
+        doubted = self._doubted.setdefault(key, set())
+        doubted.add(row)
+        if len(doubted) > 2 * len(line):
+            doubted.intersection_update([*rows_of(line).tolist(), row])
 
     def trail(self, key: int, ts: float, pause: float) -> NDArray[np.int32]:
         """What a reader opened before ``ts`` without a longer pause (seconds), most recent first.
@@ -101,20 +91,20 @@ class Histories:
         slot = self._slots.get(key)
         if slot is None:
             return np.zeros(0, np.int32)
-        earlier = (self._ts[slot] <= ts) & (self._rows[slot] >= 0)
+        line, tick = self._table.line(slot), tick_of(ts)
+        line = line[np.count_nonzero(line >= (tick + 1) << 28) : np.count_nonzero(line)]
         if doubted := self._doubted.get(key):
-            earlier &= ~np.isin(self._rows[slot], tuple(doubted))
-        rows, times = self._rows[slot][earlier], self._ts[slot][earlier]
-        if len(times) and (ts - times[0] > pause or ts - times[-1] > pause):
-            gaps = np.concatenate(((ts,), times[:-1])) - times
-            broken = np.flatnonzero(gaps > pause)
-            rows = rows[: broken[0]] if len(broken) else rows
-        return np.asarray(rows)
+            line = line[~np.isin(rows_of(line), tuple(doubted))]
+        if len(line) and tick - (int(line[-1]) >> 28) > pause * TICKS:
+            times = np.append(np.float64(tick), line >> np.uint64(28))
+            broken = np.flatnonzero(times[:-1] - times[1:] > pause * TICKS)
+            line = line[: broken[0]] if len(broken) else line
+        return rows_of(line)
 
     def has_opened(self, key: int, row: int) -> bool:
         """Whether a trusted opening of the article is remembered."""
         slot = self._slots.get(key)
-        known = slot is not None and bool((self._rows[slot] == row).any())
+        known = slot is not None and bool((rows_of(self._table.line(slot)) == row).any())
         return known and row not in self._doubted.get(key, ())
 
     def hide(self, key: int, row: int) -> None:
@@ -127,38 +117,35 @@ class Histories:
         slot = self._slots.get(key)
         if slot is None:
             return Reader(np.zeros(0, np.int32))
-        rows = self._rows[slot]
-        return Reader(rows[rows >= 0].copy(), frozenset(self._hidden.get(key, ())))
+        line = self._table.line(slot)
+        return Reader(rows_of(line[: np.count_nonzero(line)]), frozenset(self._hidden.get(key, ())))
 
     def forget(self, key: int) -> None:
         """Erase a reader."""
-        slot = self._slots.pop(key, None)
+        slot = self._slots.drop(key)
         self._hidden.pop(key, None)
         self._doubted.pop(key, None)
         if slot is not None:
-            self._rows[slot], self._ts[slot] = -1, -np.inf
-            self._free.append(slot)
+            self._table.line(slot)[:] = 0
 
     def state(self) -> dict[str, NDArray[np.generic]]:
         """Arrays for the bundle, the least recently active reader first."""
-        slots = np.array(list(self._slots.values()), dtype=np.intp)
-        hidden = [(key, row) for key, rows in self._hidden.items() for row in sorted(rows)]
+        keys, slots = zip(*self._slots, strict=True) if len(self) else ((), ())
+        rows, ts = self._table.lines(np.array(slots, dtype=np.intp))
+        hidden = [(key, row) for key, own in self._hidden.items() for row in sorted(own)]
         return {
-            "reader_keys": np.array(list(self._slots), dtype=np.uint64),
-            "reader_rows": self._rows[slots],
-            "reader_ts": self._ts[slots],
+            "reader_keys": np.array(keys, dtype=np.uint64),
+            "reader_rows": rows,
+            "reader_ts": ts,
             "hidden_keys": np.array([key for key, _ in hidden], dtype=np.uint64),
             "hidden_rows": np.array([row for _, row in hidden], dtype=np.int32),
         }
 
-    def restore(self, arrays: dict[str, NDArray[np.generic]]) -> None:
+    def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Take over what ``state`` gave, cut to this table's length and limit."""
         keys = arrays["reader_keys"][-self._limit :]
-        width = min(self._length, arrays["reader_rows"].shape[1])
-        self._rows = np.full((max(len(keys), 1), self._length), -1, dtype=np.int32)
-        self._ts = np.full((max(len(keys), 1), self._length), -np.inf)
-        self._rows[: len(keys), :width] = arrays["reader_rows"][-len(keys) or None :, :width]
-        self._ts[: len(keys), :width] = arrays["reader_ts"][-len(keys) or None :, :width]
-        self._slots = OrderedDict((int(key), slot) for slot, key in enumerate(keys.tolist()))
+        begin = len(arrays["reader_keys"]) - len(keys)
+        self._slots, self._table = LatelyUsed(keys.tolist()), OpeningsTable(self._table.length)
+        self._table.fill(arrays["reader_rows"][begin:], arrays["reader_ts"][begin:])
         for key, row in zip(arrays["hidden_keys"].tolist(), arrays["hidden_rows"].tolist(), strict=True):
             self._hidden.setdefault(int(key), set()).add(int(row))

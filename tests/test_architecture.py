@@ -34,6 +34,8 @@ LAYERS = (
         "lexical_index",
         "catalog",
         "popularity",
+        "lately_used",
+        "openings_table",
         "profile",
         "affinity",
         "age",
