@@ -2,7 +2,8 @@
 
 python -m tests.benchmarks.run [--only PART] [--rounds 6] [--articles N] [--clicks N] [--events N] [--json F]
     [--folder F]
-where PART is one of embedding, core, replay, training, retraining, storage, serving, live, growth.
+where PART is one of embedding, core, replay, training, retraining, storage, serving, live, experiments,
+growth.
 """
 
 import argparse
@@ -18,16 +19,30 @@ from training.embed import SentenceTransformerEmbedder
 from training.fit import EMBEDDERS
 from training.onnx_export import export_onnx
 
-PARTS = ("embedding", "core", "replay", "training", "retraining", "storage", "serving", "live", "growth")
+PARTS = ("embedding", "core", "replay", "training", "retraining", "storage", "serving", "live", "experiments")
+PARTS += ("growth",)
 # a million articles take a quarter of an hour and gigabytes: asked for by name
 _BY_NAME = ("growth",)
 
 
 def measured(part: str, asked: argparse.Namespace, folder: Path) -> list[Figure]:
     """The figures of one part."""
-    from tests.benchmarks import core, embedding, growth, live, replay, retraining, serving, storage, training
+    from tests.benchmarks import (
+        core,
+        embedding,
+        experiments,
+        growth,
+        live,
+        replay,
+        retraining,
+        serving,
+        storage,
+        training,
+    )
 
     rounds, articles = asked.rounds, asked.articles
+    if part == "experiments":
+        return experiments.measure()
     if part == "training":
         return training.measure(rounds, asked.clicks, asked.events)
     if part == "embedding":

@@ -33,9 +33,9 @@ def test_a_mean_is_welchs_test_on_values_cut_at_one_quantile_of_all():
     assert result.cuped_reduction is None
 
 
-def linear(side):
+def linear(side, prefix=""):
     """A ratio's readers as terms whose mean is the ratio, and their variance that of the delta method."""
-    clicked, shown = READERS["ctr__num"][side], READERS["ctr__den"][side]
+    clicked, shown = READERS[f"{prefix}ctr__num"][side], READERS[f"{prefix}ctr__den"][side]
     ratio = clicked.sum() / shown.sum()
     return ratio + (clicked - ratio * shown) / shown.mean()
 
@@ -78,6 +78,18 @@ def test_cuped_is_the_regression_on_what_readers_did_before():
     kept = (standard_error(result.ci) / standard_error(plain.ci)) ** 2
     assert result.cuped_reduction == pytest.approx(1 - kept)
     assert result.cuped_reduction > 0.3
+
+
+def test_cuped_of_a_ratio_is_the_regression_of_its_linear_terms():
+    everybody = np.ones(len(NEW), dtype=bool)
+    before, own = linear(everybody, "pre_"), linear(everybody)
+    slope = np.cov(own, before)[0, 1] / before.var(ddof=1)
+    rest = [linear(side) - slope * linear(side, "pre_") for side in (NEW, ~NEW)]
+    welch = stats.ttest_ind(*rest, equal_var=False)
+    result = found(READERS)["ctr", "new"]
+    assert result.p_value == pytest.approx(welch.pvalue, rel=1e-9)
+    assert result.ci == pytest.approx(tuple(welch.confidence_interval()), rel=1e-9)
+    assert 0.3 < result.cuped_reduction < 1
 
 
 def test_new_readers_count_with_nothing_before():

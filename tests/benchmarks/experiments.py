@@ -1,0 +1,198 @@
+"""How often the statistics of experiments err, over thousands of experiments whose truth is known.
+
+Seeds were fixed before the figures were seen. ``docs/experiments.md`` tells what the figures mean.
+"""
+
+import numpy as np
+from scipy import stats
+from tea_tasting.aggr import Aggregates
+from tea_tasting.metrics import RatioOfMeans
+
+from tests.benchmarks.common import Figure
+from tests.benchmarks.experiment_arrays import Effects, columns_of, values_of
+from tests.benchmarks.experiment_trials import (
+    NAIVE,
+    every_reader,
+    kept_variance,
+    kept_variance_of_ratio,
+    lifted,
+    no_effect,
+    peeking,
+    truths,
+)
+from training.experiment.metrics import METRICS, Metric
+from training.experiment.ratio_mismatch import ALPHA, sample_ratio
+from training.simulation.crowd import draw_crowd
+
+_SEED = 20_261_125
+_READERS = 20_000
+_PLANS = (1.0, 0.1, 10.0)
+_POWERED = ("ctr", "clicks_per_reader", "page_views_per_session")
+
+
+def measure() -> list[Figure]:
+    """All figures, some ten minutes."""
+    return [
+        *errors_without_effect(_SEED, 100, 100),
+        *errors_of_looking(_SEED + 1, 100, 100),
+        *errors_of_every_look(_SEED + 2, 2000),
+        *coverage(_SEED + 3, 2000),
+        *powers(_SEED + 4, 2000),
+        *reductions(_SEED + 5, 20, 500),
+        *mismatches(_SEED + 6, 10_000),
+    ]
+
+
+def errors_without_effect(seed: int, worlds: int, splits: int) -> list[Figure]:
+    """Share of A/A experiments below .05, and whether all p-values are uniform."""
+    figures = []
+    for (name, cuped), p_values in no_effect(seed, worlds, splits, _READERS).items():
+        below = 100.0 * float((p_values < 0.05).mean())
+        uniform = float(stats.kstest(p_values, "uniform").pvalue)
+        naive = name == NAIVE
+        figures.append(
+            Figure(
+                f"{len(p_values):,} A/A: {name}{', adjusted' if cuped else ''}: p < .05 (KS p {uniform:.3g})",
+                below,
+                "%",
+                bar="shown failing: > 10%" if naive else "5% +- 1%, KS p > .001",
+                good=below > 10.0 if naive else abs(below - 5.0) <= 1.0 and uniform > 0.001,
+            )
+        )
+    return figures
+
+
+def errors_of_looking(seed: int, worlds: int, splits: int) -> list[Figure]:
+    """Share of A/A experiments that ever excluded zero in 28 daily looks."""
+    figures = []
+    for name, ever in peeking(seed, worlds, splits, _READERS, plans=_PLANS).items():
+        naive, *valid = (100.0 * ever.mean(axis=1)).tolist()
+        told = f"{ever.shape[1]:,} A/A, 28 daily looks: {name}"
+        figures.append(Figure(f"{told}, fixed-horizon test", naive, "%", bar="> 15%", good=naive > 15.0))
+        figures += [
+            Figure(f"{told}, always valid (plan x {plan:g})", share, "%", bar="<= 5%", good=share <= 5.0)
+            for plan, share in zip(_PLANS, valid, strict=True)
+        ]
+    return figures
+
+
+def errors_of_every_look(seed: int, experiments: int) -> list[Figure]:
+    """The same with a look after every reader, from the first that is allowed to 4 times the plan."""
+    share = 100.0 * every_reader(seed, experiments, 40_000)
+    name = f"{experiments:,} A/A, a look after each of 40,000 readers: ctr, always valid (plan 10,000)"
+    return [Figure(name, share, "%", bar="<= 5%", good=share <= 5.0)]
+
+
+def coverage(seed: int, experiments: int, lift: float = 0.05, readers: int = 5_000) -> list[Figure]:
+    """How often intervals hold the true effect of a lift."""
+    figures, known = [], truths(seed, lift)
+    for cuped in (False, True):
+        found = lifted(seed + 100 + cuped, experiments, readers, lift, cuped=cuped)
+        for name, seen in found.items():
+            effect, relative = known[name]
+            half = seen.always_valid(readers)
+            shares = {
+                "ci": _held(seen.interval(), effect),
+                "relative_ci": _held(seen.relative_interval(), relative),
+                "sequential_ci": _held((seen.effect - half, seen.effect + half), effect),
+            }
+            for kind, share in shares.items():
+                once = kind != "sequential_ci"
+                side = f"{name}{', adjusted' if cuped else ''}"
+                told = f"{experiments:,} lifts of {lift:.0%}: {side}: {kind} covers"
+                good = 93.0 <= share <= 97.0 if once else share >= 95.0
+                figures.append(Figure(told, share, "%", bar="93-97%" if once else ">= 95%", good=good))
+    return figures
+
+
+def _held(interval: tuple[np.ndarray, np.ndarray], truth: float) -> float:
+    return 100.0 * float(((interval[0] <= truth) & (truth <= interval[1])).mean())
+
+
+def powers(seed: int, experiments: int, readers: int = 10_000) -> list[Figure]:
+    """Share of experiments that find the lift that they were designed to find in 80%."""
+    figures, history = [], draw_crowd(np.random.default_rng(seed), 100_000).control
+    for at, name in enumerate(_POWERED):
+        for cuped in (False, True):
+            metric = METRICS[name]
+            lift = smallest_lift(metric, values_of(history, metric, cuped), cuped, readers)
+            seen: Effects = lifted(seed + 10 * at + cuped + 1, experiments, readers, lift, (metric,), cuped)[
+                name
+            ]
+            share = 100.0 * float(((seen.p_value < 0.05) & (seen.effect > 0)).mean())
+            told = f"{experiments:,} of {readers:,} readers: {name}{', adjusted' if cuped else ''}: "
+            told += f"finds the {lift:.1%} it was designed for"
+            figures.append(Figure(told, share, "%", bar="80% +- 5", good=abs(share - 80.0) <= 5.0))
+    return figures
+
+
+def smallest_lift(metric: Metric, history: np.ndarray, cuped: bool, readers: int) -> float:
+    """Relative effect that is found in 80%, from readers of the past.
+
+    Args:
+        metric: which.
+        history: (readers, k) its columns, winsorised.
+        cuped: whether the time before is used.
+        readers: of both sides together.
+    """
+    names, spread = columns_of(metric, cuped), np.cov(history.T, ddof=1).reshape(history.shape[1], -1)
+    sums = Aggregates(
+        len(history),
+        dict(zip(names, history.mean(axis=0).tolist(), strict=True)),
+        dict(zip(names, np.diag(spread).tolist(), strict=True)),
+        {(a, b): float(spread[i, j]) for i, a in enumerate(names) for j, b in enumerate(names) if i < j},
+    )
+    parts = ("numer", "denom")[: len(metric.columns)]
+    columns = dict(zip((*parts, *(f"{part}_covariate" for part in parts)), names, strict=False))
+    design = RatioOfMeans(**columns, n_obs=readers, power=0.8)
+    return float(design.solve_power_from_aggregates(sums, "rel_effect_size")[0].rel_effect_size)
+
+
+def reductions(seed: int, worlds: int, splits: int, readers: int = 100_000) -> list[Figure]:
+    """Variance of the adjusted effect as a share of the plain one's, over replicates."""
+    figures, told = [], f"{worlds * splits:,} replicates of {readers:,} readers: "
+    for at, correlation in enumerate((0.3, 0.5, 0.7)):
+        kept, expected = kept_variance(seed + at, correlation, worlds, splits, readers), 1.0 - correlation**2
+        name = f"{told}variance kept by CUPED, correlation {correlation}"
+        good = abs(kept - expected) <= 0.02
+        figures.append(Figure(name, kept, "", bar=f"{expected:.2f} +- 0.02", good=good))
+    kept, expected = kept_variance_of_ratio(seed + 3, worlds, splits, readers)
+    name, good = f"{told}variance kept by CUPED, click-through rate", abs(kept - expected) <= 0.02
+    return [*figures, Figure(name, kept, "", bar=f"{expected:.3f} +- 0.02", good=good)]
+
+
+def mismatches(seed: int, experiments: int) -> list[Figure]:
+    """How often a wrong proportion is found, a right one is not, and what smaller losses need."""
+    rng, readers = np.random.default_rng(seed), 100_000
+    caught = _failed(rng.multinomial(readers, (0.51, 0.49), experiments), (0.5, 0.5))
+    even = _failed(rng.multinomial(readers, (0.5, 0.5), experiments), (0.5, 0.5))
+    uneven = _failed(rng.multinomial(readers, (0.8, 0.15, 0.05), experiments), (0.8, 0.15, 0.05))
+    figures = [
+        Figure(
+            "sample ratio: 51/49 with 100,000 readers is found",
+            caught,
+            "%",
+            bar=">= 95%",
+            good=caught >= 95.0,
+        ),
+        Figure("sample ratio: 50/50 is taken for wrong", even, "%", bar="0.1%", good=even <= 0.25),
+        Figure("sample ratio: 80/15/5 is taken for wrong", uneven, "%", bar="0.1%", good=uneven <= 0.25),
+    ]
+    for loss in (0.05, 0.02, 0.01, 0.005, 0.002):
+        name = f"sample ratio: readers to find in 95% that one side lost {loss:.1%} of its own"
+        figures.append(Figure(name, readers_to_find(loss), ""))
+    return figures
+
+
+def readers_to_find(loss: float) -> float:
+    """Readers of both sides, planned half and half, with whom a loss of one side is found in 95%."""
+    share = 1.0 / (2.0 - loss)
+    apart = stats.norm.isf(ALPHA / 2.0) + stats.norm.isf(0.05)
+    return float((apart / (2.0 * share - 1.0)) ** 2)
+
+
+def _failed(counts: np.ndarray, weights: tuple[float, ...]) -> float:
+    names = [str(at) for at in range(len(weights))]
+    planned = dict(zip(names, weights, strict=True))
+    failed = [sample_ratio(dict(zip(names, row, strict=True)), planned).failed for row in counts.tolist()]
+    return 100.0 * float(np.mean(failed))
