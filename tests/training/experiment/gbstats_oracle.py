@@ -3,17 +3,11 @@
 import json
 import sys
 
-from gbstats.frequentist.tests import (
-    FrequentistConfig,
-    SequentialConfig,
-    SequentialTwoSidedTTest,
-    TwoSidedTTest,
-)
-from gbstats.models.statistics import RatioStatistic, RegressionAdjustedStatistic, SampleMeanStatistic
-
 
 def statistic(side):
     """A side as gbstats has it: a mean, a ratio, or a mean adjusted by the time before."""
+    # imported when it is called: pytest, which collects this file, has no gbstats
+    from gbstats.models.statistics import RatioStatistic, RegressionAdjustedStatistic, SampleMeanStatistic
 
     def mean(name):
         return SampleMeanStatistic(n=side["n"], sum=side[name], sum_squares=side[f"{name}_squares"])
@@ -35,10 +29,12 @@ def statistic(side):
 
 def judged(case):
     """One comparison."""
+    from gbstats.frequentist import tests as gb
+
     sides = [statistic(side) for side in case["sides"]]
-    once = TwoSidedTTest(*sides, FrequentistConfig(difference_type="absolute")).compute_result()
-    config = SequentialConfig(difference_type="absolute", sequential_tuning_parameter=case["planned"])
-    always = SequentialTwoSidedTTest(*sides, config).compute_result()
+    once = gb.TwoSidedTTest(*sides, gb.FrequentistConfig(difference_type="absolute")).compute_result()
+    config = gb.SequentialConfig(difference_type="absolute", sequential_tuning_parameter=case["planned"])
+    always = gb.SequentialTwoSidedTTest(*sides, config).compute_result()
     return {
         "effect": once.expected,
         "ci": list(once.ci),
@@ -47,4 +43,5 @@ def judged(case):
     }
 
 
-print(json.dumps([judged(case) for case in json.load(sys.stdin)]))
+if __name__ == "__main__":
+    print(json.dumps([judged(case) for case in json.load(sys.stdin)]))
