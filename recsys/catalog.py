@@ -23,6 +23,7 @@ _COLUMNS: dict[str, tuple[type[np.generic], float]] = {
     "servable": (np.bool_, 0),
     "section": (np.int32, UNKNOWN),
     "subsection": (np.int32, UNKNOWN),
+    "author": (np.int32, UNKNOWN),
     "language": (np.int32, UNKNOWN),
     "site": (np.int32, UNKNOWN),
     "content_type": (np.int32, UNKNOWN),
@@ -32,7 +33,7 @@ _COLUMNS: dict[str, tuple[type[np.generic], float]] = {
 }
 
 
-_VOCABULARIES = ("sections", "subsections", "languages", "sites", "content_types", "stories")
+_VOCABULARIES = ("sections", "subsections", "authors", "languages", "sites", "content_types", "stories")
 
 
 class Vocabulary:
@@ -66,7 +67,7 @@ class Catalog:
 
     Columns are arrays of ``len(self)``: ``published`` and ``expires`` in unix seconds (NaN unknown,
     inf never), ``servable`` (known and not hidden), integer codes of section, subsection (within its
-    section), language, site, content type and story (-1 none),
+    section), author (the first), language, site, content type and story (-1 none),
     ``duplicate`` (group of near-duplicates, the lowest row of the group, -1 none), ``priority`` 0-1
     (NaN none).
     """
@@ -76,6 +77,7 @@ class Catalog:
     servable: NDArray[np.bool_]
     section: NDArray[np.int32]
     subsection: NDArray[np.int32]
+    author: NDArray[np.int32]
     language: NDArray[np.int32]
     site: NDArray[np.int32]
     content_type: NDArray[np.int32]
@@ -90,6 +92,7 @@ class Catalog:
         self.tags: dict[int, frozenset[str]] = {}
         self.sections, self.languages, self.sites = Vocabulary(), Vocabulary(), Vocabulary()
         self.subsections, self.content_types, self.stories = Vocabulary(), Vocabulary(), Vocabulary()
+        self.authors = Vocabulary()
         self.version = 0
         self._row_of: dict[str, int] = {}
         self._row_of_url: dict[str, int] = {}
@@ -149,6 +152,7 @@ class Catalog:
         self.servable[row] = not article.is_hidden
         self.section[row] = self.sections.add(article.section)
         self.subsection[row] = self.subsections.add(_within(article.section, article.subsection))
+        self.author[row] = self.authors.add(article.authors[0] if article.authors else None)
         self.language[row] = self.languages.add(article.language)
         self.site[row] = self.sites.add(article.site)
         self.content_type[row] = self.content_types.add(article.content_type)
@@ -250,11 +254,11 @@ class Catalog:
         catalog._row_of = {article_id: row for row, article_id in enumerate(catalog.ids)}
         catalog._row_of_url = {url: row for row, url in enumerate(columns["url"]) if url}
         catalog._grow(len(catalog.ids) + len(catalog.ids) // 16 + 64)
-        for name in _COLUMNS:
+        for name in set(_COLUMNS) & columns.keys():
             getattr(catalog, name)[: len(catalog.ids)] = columns[name]
         for name in _VOCABULARIES:
             vocabulary = getattr(catalog, name)
-            for value in names[name]:
+            for value in names.get(name, ()):
                 vocabulary.add(value)
         catalog.sensitivity = {int(row): frozenset(labels) for row, labels in names["sensitivity"].items()}
         catalog.tags = {row: frozenset(tags) for row, tags in enumerate(columns["tags"]) if tags}
@@ -262,9 +266,10 @@ class Catalog:
         return catalog
 
     def groups(self) -> tuple[dict[str, NDArray[np.int32]], dict[str, int]]:
-        """Codes of section and subsection of each row, and how many of each there are."""
-        codes = {"section": self.section[: len(self)], "subsection": self.subsection[: len(self)]}
-        return codes, {"section": len(self.sections.names), "subsection": len(self.subsections.names)}
+        """Codes of section, subsection and author of each row, and how many of each there are."""
+        names = {"section": self.sections, "subsection": self.subsections, "author": self.authors}
+        codes = {level: getattr(self, level)[: len(self)] for level in names}
+        return codes, {level: len(vocabulary.names) for level, vocabulary in names.items()}
 
     def undated(self) -> "Catalog":
         """The same articles with unknown times of publication and no expiry."""

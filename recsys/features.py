@@ -222,11 +222,8 @@ class _View:
         """Logarithm of the group's click-through rate over everything's, at the longest half-life."""
         return _log_lift(self.group_rates(level, self.longest), self.overall_rate(self.longest))
 
-    def own_lift(self, half_life_hours: float) -> Floats:
-        """Logarithm of the article's click-through rate over everything's.
-
-        Where an article has few impressions its subsection's rate stands in, else its section's.
-        """
+    def usual_rates(self, half_life_hours: float) -> Floats:
+        """Click-through rate of each candidate's subsection, else its section, else everything."""
         overall = self.overall_rate(half_life_hours)
         usual = self.group_rates("subsection", half_life_hours)
         for level in ("section", None):
@@ -235,6 +232,24 @@ class _View:
                 break
             wider = overall if level is None else self.group_rates(level, half_life_hours)
             usual = np.where(missing, wider, usual)
+        return usual
+
+    @cached_property
+    def author_lift(self) -> Floats:
+        """How much better than usual the other articles of the same author do; NaN without author."""
+        codes, counts = self.state.catalog.author[self.rows], self.state.popularity
+        if (codes == UNKNOWN).all():
+            return self.nothing
+        usual = self.usual_rates(self.longest)
+        return counts.author_lift(self.moment.count_at, self.rows, codes, usual)
+
+    def own_lift(self, half_life_hours: float) -> Floats:
+        """Logarithm of the article's click-through rate over everything's.
+
+        Where an article has few impressions its author's rate stands in, else its subsection's.
+        """
+        overall, lift = self.overall_rate(half_life_hours), self.author_lift
+        usual = self.usual_rates(half_life_hours) * np.exp(np.where(np.isnan(lift), 0.0, lift))
         rates = self.state.popularity.ctr(self.moment.count_at, self.rows, half_life_hours, usual)
         return _log_lift(rates, overall)
 
@@ -309,6 +324,7 @@ LEARNED: dict[str, Callable[[_View], Floats]] = {
     "topic_affinity": lambda v: v.state.learned.topics.affinity(v.past, v.rows),
     "section_ctr": lambda v: v.group_lift("section"),
     "subsection_ctr": lambda v: v.group_lift("subsection"),
+    "author_ctr": lambda v: v.author_lift,
     "ctr_4h": lambda v: v.own_lift(4.0),
     "ctr_24h": lambda v: v.own_lift(24.0),
     "ctr_168h": lambda v: v.own_lift(168.0),
@@ -326,7 +342,7 @@ FEATURE_NAMES = (*LEARNED, *in_list.names_of(LEARNED))
 # where a feature says nothing: a learned curve is 0 there, so that being new costs nothing
 NEUTRAL = {
     **dict.fromkeys(("section_affinity", "subsection_affinity", "topic_affinity"), 0.0),
-    **dict.fromkeys(("section_ctr", "subsection_ctr", "ctr_4h", "ctr_24h", "ctr_168h"), 0.0),
+    **dict.fromkeys(("section_ctr", "subsection_ctr", "author_ctr", "ctr_4h", "ctr_24h", "ctr_168h"), 0.0),
     **COUNTED_NEUTRAL,
     **dict.fromkeys(in_list.names_of(LEARNED), 0.0),
 }

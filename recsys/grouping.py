@@ -1,4 +1,4 @@
-"""Decayed masses of articles with their sums over groups: sections, subsections, and everything.
+"""Decayed masses of articles with their sums over groups: sections, subsections, authors, everything.
 
 The sums are kept while events are counted, so that a section's popularity or click-through rate is
 one look-up instead of a sum over the whole catalogue. They stand at the landmarks of the articles'
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from recsys.counters import DecayedCounter
 
-LEVELS = ("everything", "section", "subsection")
+LEVELS = ("everything", "section", "subsection", "author")
 NO_GROUP = -1
 Codes = NDArray[np.int32]
 
@@ -28,7 +28,7 @@ class Grouping:
 
     def __init__(self) -> None:
         self.codes: dict[str, Codes] = {level: np.zeros(0, np.int32) for level in LEVELS}
-        self.counts = {"everything": 1, "section": 0, "subsection": 0}
+        self.counts = dict.fromkeys(LEVELS, 0) | {"everything": 1}
         self.seen: object = None
 
     def resize(self, size: int) -> None:
@@ -85,6 +85,8 @@ class GroupedCounter(DecayedCounter):
             self._fit()
             self._sums["everything"][1] += amounts.sum(axis=0)
             for level in LEVELS[1:]:
+                if self._grouping.counts[level] == 0:
+                    continue
                 np.add.at(self._sums[level], self._grouping.codes[level][rows] + 1, amounts)
         return amounts
 

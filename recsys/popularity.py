@@ -184,7 +184,7 @@ class Popularity:
 
         Args:
             now: unix seconds.
-            level: ``section`` or ``subsection``.
+            level: ``section``, ``subsection`` or ``author``.
             codes: (n,) groups.
             half_life_hours: one of ``ctr_half_lives_hours``.
             overall: what ``overall_ctr`` gives, where it is known already.
@@ -194,6 +194,31 @@ class Popularity:
         """
         overall = self.overall_ctr(now, half_life_hours) if overall is None else overall
         return self._group_rates(now, level, codes, half_life_hours, overall)
+
+    def author_lift(
+        self, now: float, rows: NDArray[np.integer], authors: Codes, usual: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Logarithm of the click-through rate of an author's other articles over the usual one.
+
+        At the longest half-life; drawn to 0 as if by ``author_prior_impressions`` at the usual rate.
+
+        Args:
+            now: unix seconds.
+            rows: (n,) articles.
+            authors: (n,) groups of the level ``author``.
+            usual: (n,) rate of the section or whatever else stands in for it, at the same half-life.
+
+        Returns:
+            (n,), NaN for the code -1.
+        """
+        column = self.rate_column(max(self.config.ctr_half_lives_hours))
+        # what an article did itself speaks for itself already
+        clicked, seen = (
+            np.maximum(c.read_groups(now, column, "author", authors) - c.read(now, column, rows), 0.0)
+            for c in (self.clicks, self.impressions)
+        )
+        rates = smoothed_rate(clicked, seen, usual, self.config.author_prior_impressions)
+        return np.asarray(np.log(np.maximum(rates, 1e-6) / np.maximum(usual, 1e-6)))
 
     def _group_rates(
         self, now: float, level: str, codes: Codes, half_life_hours: float, prior: float
@@ -227,7 +252,7 @@ class Popularity:
         """Take over what ``state`` gave.
 
         Args:
-            arrays: by the names of ``state_names``.
+            arrays: by the names of ``state_names``; levels may be missing.
             watermark: unix seconds of the newest event counted.
             codes: by level, the group in which each article was counted.
             counts: by level, number of groups.
@@ -236,7 +261,8 @@ class Popularity:
             self.grouping.assign(level, groups, counts[level])
         for name in _COUNTERS:
             keys = ("masses", "landmarks", *(LEVELS if name in _GROUPED else ()))
-            getattr(self, name).restore(**{key: arrays[f"{name}_{key}"] for key in keys})
+            found = {key: arrays[f"{name}_{key}"] for key in keys if f"{name}_{key}" in arrays}
+            getattr(self, name).restore(**found)
         self._readers.restore(arrays["seen_windows"], arrays["seen_keys"])
         self.recent.restore(*(arrays[name] for name in RecentOpenings.NAMES))
         self.watermark = watermark

@@ -21,6 +21,7 @@ _REASONS = {
     "interests_soft": "Close to what you read lately",
     "interests_recent": "Close to what you read lately",
     "covisited": "Readers of the same articles read it",
+    "author_ctr": "By an author whom readers often choose",
     "ctr_4h": "Often chosen by readers",
     "ctr_24h": "Often chosen by readers",
     "ctr_168h": "Often chosen by readers",

@@ -146,7 +146,8 @@ def _catalog(bundle: Bundle, config: Config) -> Catalog:
     except (OSError, pa.ArrowException) as error:
         raise BundleError(f"{bundle.path / CATALOG} cannot be read: {error}") from error
     texts = ("article_id", "card", "url", "tags")
-    missing = sorted({*texts, *Catalog.columns()} - set(table.column_names))
+    # a bundle that was written before authors were told apart has none: their articles are as others
+    missing = sorted({*texts, *Catalog.columns()} - {"author"} - set(table.column_names))
     if missing:
         raise BundleError(
             f"{bundle.path / CATALOG} lacks {', '.join(missing)}: another version of this program wrote it; "

@@ -38,6 +38,7 @@ class PopularityConfig(Section):
     ctr_half_life_hours: Positive = 24.0
     ctr_prior: Share = 0.05
     ctr_prior_impressions: Positive = 50.0
+    author_prior_impressions: Positive = 300.0
     share_weight: Weight = 3.0
     save_weight: Weight = 2.0
     comment_weight: Weight = 2.0

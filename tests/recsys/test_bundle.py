@@ -83,6 +83,35 @@ def test_a_catalogue_without_a_column_is_refused_by_name(tmp_path: Path) -> None
         read_state(bundle)
 
 
+def test_a_bundle_from_before_authors_is_served_without_them(tmp_path: Path) -> None:
+    """What it lacks is taken as unknown; an article that comes later has its author."""
+    new = written(tmp_path)
+    manifest, columns = read_manifest(new.path), pq.read_table(new.path / "catalog.parquet")
+    manifest["vocabularies"].pop("authors")
+    manifest["config"]["popularity"].pop("author_prior_impressions")
+    manifest.pop("files")
+    arrays = {
+        path.stem: np.load(path) for path in new.path.glob("*.npy") if not path.stem.endswith("_author")
+    }
+    texts = [path for path in new.path.iterdir() if path.suffix != ".npy" and path.name != MANIFEST]
+
+    def others(folder: Path) -> None:
+        for path in texts:
+            (folder / path.name).write_bytes(path.read_bytes())
+        pq.write_table(columns.drop_columns(["author"]), folder / "catalog.parquet")
+
+    old = read_state(open_bundle(write_bundle(tmp_path / "old", manifest, arrays, others).path))
+    query = Query(now=NOW.timestamp(), limit=5, context=0)
+    assert Funnel(old).slate("related", query) == Funnel(read_state(open_bundle(new.path))).slate(
+        "related", query
+    )
+    row = old.apply_article(article("late", authors=["Ann"]), None)
+    assert old.catalog.authors.names[old.catalog.author[row]] == "Ann"
+    old.apply_events([event("x", "late", "somebody", kind="click")], NOW.timestamp())
+    clicks = old.popularity.clicks.read_groups(NOW.timestamp(), 0, "author", np.array([0], np.int32))
+    assert clicks[0] > 0.9
+
+
 def test_a_bundle_is_never_overwritten(tmp_path: Path) -> None:
     written(tmp_path)
     with pytest.raises(BundleError, match="exists already"):

@@ -16,7 +16,7 @@ from recsys.learned import Learned
 from recsys.pipeline import Funnel, Query
 from recsys.profile import Reader
 from recsys.ranker import KNOTS, AdditiveRanker
-from recsys.schemas import Event
+from recsys.schemas import Article, Event
 from recsys.state import State
 from tests.builders import NOW, article, event, row, world
 
@@ -112,6 +112,55 @@ def test_a_new_article_has_the_click_rate_of_its_section_whatever_its_neighbours
     assert found["a0"] < found["new"] < found["a4"] < found["o"]
     assert found["new"] == pytest.approx(section["new"], abs=0.05)
     assert found["lone"] == pytest.approx(0.0)
+
+
+def by(author: str | None, name: str) -> Article:
+    return article(name, section="World", authors=[author] if author else [])
+
+
+def test_a_good_authors_cold_article_starts_higher_and_leaves_that_as_evidence_comes() -> None:
+    """Ann's articles are clicked by 30 of 100, Bob's by 10, others by 20, as the section's."""
+    authors = {"a": "Ann", "b": "Bob", "c": None}
+    clicked = {"a": 30, "b": 10, "c": 20}
+    articles = [by(authors[k], f"{k}{n}") for k in authors for n in range(5)]
+    articles += [by("Ann", "new-Ann"), by("Bob", "new-Bob"), by("Eve", "new-Eve"), by(None, "new")]
+    events = [
+        e
+        for k, readers in clicked.items()
+        for n in range(5)
+        for e in views(f"{k}{n}", 100, kind="impression") + views(f"{k}{n}", readers, kind="click")
+    ]
+    state = world(articles, events=events)
+    new = ("new-Ann", "new-Bob", "new-Eve", "new")
+    lift = values_of(state, "author_ctr", *new)
+    # 500 impressions beside 300 at the usual 0.2
+    assert lift["new-Ann"] == pytest.approx(math.log((150 + 60) / (800 * 0.2)), abs=0.01)
+    assert lift["new-Bob"] == pytest.approx(math.log((50 + 60) / (800 * 0.2)), abs=0.01)
+    assert lift["new-Eve"] == pytest.approx(0.0, abs=1e-12)
+    assert math.isnan(lift["new"])
+    start = values_of(state, "ctr_24h", *new)
+    assert start["new-Ann"] > start["new-Eve"] == start["new"] > start["new-Bob"]
+    assert start["new-Ann"] - start["new"] == pytest.approx(lift["new-Ann"], abs=1e-6)
+
+    state.apply_events(views("new-Ann", 2000, kind="impression"), T)
+    state.apply_events(views("new-Bob", 2000, kind="impression"), T)
+    state.apply_events(views("new-Ann", 200, kind="click") + views("new-Bob", 600, kind="click"), T)
+    later = values_of(state, "ctr_24h", *new)
+    assert later["new-Ann"] < later["new"] < later["new-Bob"]
+    rates = {name: math.exp(later[name]) * state.popularity.overall_ctr(T, 24.0) for name in later}
+    assert rates["new-Ann"] == pytest.approx(0.10, rel=0.06)
+    assert rates["new-Bob"] == pytest.approx(0.30, rel=0.06)
+    # what an article did itself is no evidence of its author's others
+    assert values_of(state, "author_ctr", "new-Ann")["new-Ann"] > 0.0
+
+
+def test_an_article_of_an_author_without_others_is_like_one_without_author() -> None:
+    events = views("own", 100, kind="impression") + views("own", 60, kind="click")
+    events += views("other", 100, kind="impression") + views("other", 10, kind="click")
+    signed, bare = (world([by(name, "own"), by(None, "other")], events=events) for name in ("Ann", None))
+    assert values_of(signed, "author_ctr", "own")["own"] == pytest.approx(0.0, abs=1e-9)
+    for name in ("ctr_4h", "ctr_24h", "ctr_168h"):
+        assert values_of(signed, name, "own", "other") == pytest.approx(values_of(bare, name, "own", "other"))
 
 
 UNSEEN = [name for name in COUNTERS if not name.startswith("ctr_")]

@@ -16,6 +16,7 @@ from tests.builders import NOW, article, event, world
 T = NOW.timestamp()
 YEARS = 4 * 365 * 24 * 60.0
 SECTIONS = (None, "World", "Sport", "Food")
+AUTHORS = ([], ["by 0"], ["by 1", "by 0"], ["new"])
 KINDS = ("view", "click", "impression")
 EVENTS = st.lists(
     st.tuples(
@@ -44,7 +45,7 @@ def assert_sums_hold(state: State) -> None:
     for counter in ("openings", "impressions", "clicks"):
         counted = getattr(state.popularity, counter)
         columns = range(len(counted.half_lives))
-        for level in ("section", "subsection"):
+        for level in ("section", "subsection", "author"):
             expected = sums_of(state, counter, level)
             codes = np.arange(len(expected), dtype=np.int32)
             found = np.array([counted.read_groups(T, k, level, codes) for k in columns]).T
@@ -60,12 +61,18 @@ def test_sums_are_those_of_the_articles_also_of_late_and_moved_ones(
     events: list[tuple[int, str, str, float]], sections: list[str | None], parts: int, data: st.DataObject
 ) -> None:
     # articles 0-3 are there from the start, 4-7 arrive after their first events
-    state = world([article(f"a{i}", section=name, subsection="sub") for i, name in enumerate(sections)])
+    state = world(
+        [
+            article(f"a{i}", section=name, subsection="sub", authors=[f"by {i % 2}"])
+            for i, name in enumerate(sections)
+        ]
+    )
     made = [event(f"e{i}", f"a{a}", r, k, minutes_ago=m) for i, (a, r, k, m) in enumerate(events)]
     for start in range(parts):
         state.apply_events(made[start::parts], T)
         moved = data.draw(st.integers(0, 7))
-        state.apply_article(article(f"a{moved}", section=data.draw(st.sampled_from(SECTIONS))), None)
+        section, authors = data.draw(st.sampled_from(SECTIONS)), data.draw(st.sampled_from(AUTHORS))
+        state.apply_article(article(f"a{moved}", section=section, authors=authors), None)
         assert_sums_hold(state)
 
 

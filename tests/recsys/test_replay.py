@@ -19,8 +19,9 @@ ARTICLES, READERS = 6, 3
 CODES = {
     "section": np.array([0, 0, 1, 1, 2, -1], np.int32),
     "subsection": np.array([0, 1, 2, -1, 3, -1], np.int32),
+    "author": np.array([1, 0, 0, -1, 1, 1], np.int32),
 }
-COUNTS = {"section": 3, "subsection": 4}
+COUNTS = {"section": 3, "subsection": 4, "author": 2}
 # half hours, so that events often lie exactly at a moment that is asked for
 CLOSE = st.integers(0, 200).map(lambda half_hours: half_hours * HOUR / 2)
 TIMES = st.one_of(CLOSE, st.floats(0, 40 * 24 * HOUR), st.floats(0, TEN_YEARS))
@@ -86,6 +87,9 @@ def assert_same(replayed: Popularity, online: Popularity, rows: list[int], now: 
     same(lambda counts: counts.ctr(now, at, 4.0))
     same(lambda counts: counts.overall_ctr(now, 168.0))
     same(lambda counts: counts.group_ctr(now, "section", CODES["section"][at[at < ARTICLES]], 24.0))
+    known = at[at < ARTICLES]
+    usual = np.full(len(known), 0.2)
+    same(lambda counts: counts.author_lift(now, known, CODES["author"][known], usual))
     same(lambda counts: counts.openings.any_mass(at) | counts.impressions.any_mass(at))
     assert replayed.watermark == online.watermark
 

@@ -38,6 +38,8 @@ class Scenario(Section):
         start_share: appeal at publication, as a share of the peak's.
         click_rate: of an examined article of average quality at its peak, for average interest.
         quality_sigma: of the log-normal quality of articles, whose mean is 1.
+        author_count, author_sigma: authors, and of the log-normal factor of quality that each of them has;
+            with 0 authors articles name none.
         prominence_sigma: of the log-normal factor by which the newsroom favours an article.
         liked, disliked: interest in a section that a reader likes, and in another one.
         one_interest, two_interests: shares of readers; the rest are cold ones, who come rarely.
@@ -61,6 +63,8 @@ class Scenario(Section):
     start_share: Share = 0.55
     click_rate: Share = 0.13
     quality_sigma: NonNegative = 0.6
+    author_count: Annotated[int, Field(ge=0, le=100_000)] = 0
+    author_sigma: NonNegative = 0.5
     prominence_sigma: NonNegative = 1.6
     liked: NonNegative = 2.4
     disliked: NonNegative = 0.35

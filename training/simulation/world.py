@@ -27,7 +27,8 @@ class World:
         names: of the s sections.
         sections: (n,) section codes.
         half_lives: (s,) hours.
-        quality: (n,) multiplies the click rate.
+        quality: (n,) multiplies the click rate; the author's factor is part of it.
+        author_quality: (a,) factor of each author.
         prominence: (n,) multiplies the policy's weight; few articles take most clicks.
         priority: (n,) 0-1.
         interests: (u, s) multiplies it by section; mean about 1.
@@ -42,6 +43,7 @@ class World:
     sections: NDArray[np.intp]
     half_lives: Floats
     quality: Floats
+    author_quality: Floats
     prominence: Floats
     priority: Floats
     interests: Floats
@@ -79,6 +81,10 @@ class World:
                 article.article_id: round(value, 6)
                 for article, value in zip(self.articles, self.quality.tolist(), strict=True)
             },
+            "author_quality": {
+                author_name(author): round(value, 6)
+                for author, value in enumerate(self.author_quality.tolist())
+            },
             "readers": {
                 reader_name(user): {
                     "kind": KINDS[int(self.kinds[user])],
@@ -93,6 +99,11 @@ class World:
 def reader_name(user: int) -> str:
     """User id of a simulated reader."""
     return f"reader-{user:06d}"
+
+
+def author_name(author: int) -> str:
+    """Name of a simulated author."""
+    return f"Author {author + 1}"
 
 
 def make_world(
@@ -116,6 +127,10 @@ def make_world(
     quality = np.exp(rng.normal(0.0, 1.0, size=len(articles)) * sigma - sigma**2 / 2.0)
     prominence = np.exp(rng.normal(0.0, 1.0, size=len(articles)) * scenario.prominence_sigma)
     published = [a.published_at.timestamp() if a.published_at else 0.0 for a in articles]
+    # of its own, so that authors change nothing else that is drawn
+    articles, authors, factors = _signed(rng.spawn(1)[0], articles, scenario)
+    if len(factors):
+        quality *= factors[authors]
     return World(
         scenario,
         articles,
@@ -124,9 +139,27 @@ def make_world(
         sections,
         np.array([scenario.half_life(name) for name in names]),
         quality,
+        factors,
         prominence,
         np.array([a.editor_priority or 0.0 for a in articles]),
         interests,
         kinds,
         activity,
     )
+
+
+def _signed(
+    rng: np.random.Generator, articles: Sequence[Article], scenario: Scenario
+) -> tuple[Sequence[Article], NDArray[np.intp], Floats]:
+    """Articles with their authors, the author of each, and the factor of each author; a few write most."""
+    count, sigma = scenario.author_count, scenario.author_sigma
+    if count == 0:
+        return articles, np.zeros(0, np.intp), np.zeros(0)
+    shares = 1.0 / np.arange(1.0, count + 1.0) ** 0.5
+    authors = rng.choice(count, size=len(articles), p=shares / shares.sum())
+    factors = np.exp(rng.normal(0.0, 1.0, size=count) * sigma - sigma**2 / 2.0)
+    signed = [
+        article.model_copy(update={"authors": [author_name(author)]})
+        for article, author in zip(articles, authors.tolist(), strict=True)
+    ]
+    return signed, authors, factors
