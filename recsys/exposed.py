@@ -55,6 +55,7 @@ class Exposed:
         article_ids: the n listed, from the first place on.
         scores, sources: n each, None where there is none.
         propensities: n in (0, 1]; None where all are 1.
+        session_id: of the browser, where the reader is a user.
         context_article_id: the article being read.
         experiment_id, variant, model_version, device, site, fallback: as in ``Exposure``.
         took_ms: milliseconds.
@@ -75,6 +76,7 @@ class Exposed:
     scores: Sequence[float | None]
     sources: Sequence[str | None]
     propensities: Sequence[float | None] | None = None
+    session_id: str | None = None
     context_article_id: str | None = None
     experiment_id: str | None = None
     variant: str | None = None
@@ -116,7 +118,16 @@ class Exposed:
 
 
 _OPTIONAL = (
-    *("context_article_id", "experiment_id", "variant", "model_version", "device", "site", "fallback"),
+    *(
+        "session_id",
+        "context_article_id",
+        "experiment_id",
+        "variant",
+        "model_version",
+        "device",
+        "site",
+        "fallback",
+    ),
     *("took_ms", "known", "asked", "ranked"),
 )
 _OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z | orjson.OPT_SERIALIZE_NUMPY
@@ -154,11 +165,12 @@ def exposed_of_line(line: bytes) -> Exposed:
     items = fields.pop("items")
     kind = "user_id" if fields.get("user_id") is not None else "session_id"
     known, ranked = fields.get("known"), fields.get("ranked")
+    reader_id = fields.pop(kind)
     return Exposed(
         fields["request_id"],
         fields["surface"],
         datetime.fromisoformat(fields["ts"]).timestamp(),
-        (kind, fields[kind]),
+        (kind, reader_id),
         tuple(item["article_id"] for item in items),
         tuple(item.get("score") for item in items),
         tuple(item.get("source") for item in items),

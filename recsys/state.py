@@ -4,6 +4,7 @@ A bundle gives the snapshot, the store's later rows give the tail; both go throu
 and ``apply_article``, so recovery, freshness and evaluation are one mechanism.
 """
 
+import copy
 from collections.abc import Sequence
 
 import numpy as np
@@ -79,6 +80,16 @@ class State:
         )
         index = ExactIndex(np.zeros((0, dimensions), np.float32))
         return cls(config, Catalog(config.site.url_template), index, nothing)
+
+    def under(self, config: Config) -> "State":
+        """The same state read under another configuration; what changes one changes the other.
+
+        Args:
+            config: differs in what a request reads, not in what is counted or kept.
+        """
+        other = copy.copy(self)
+        other.config, other.recipes = config, {}
+        return other
 
     def apply_article(
         self, article: Article, vector: NDArray[np.float32] | None, places: Places | None = None

@@ -47,7 +47,8 @@ class Exposing:
         served, ids = self.served, self.served.state.catalog.ids
         asked = Asked.of(self.query, surfaces, page, served.state.catalog, self.own_history).to_json()
         known = Known(served.event_seq, served.article_seq, self.service.live.rules.version)
-        kept = {name: Ranked(mark.events, mark.since) for name, mark in self.service.memo.given.items()}
+        given = {} if served.memo is None else served.memo.given
+        kept = {name: Ranked(mark.events, mark.since) for name, mark in given.items()}
         took = round((time.perf_counter() - started) * 1e3, 3)
         return [
             Exposed(

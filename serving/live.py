@@ -12,10 +12,12 @@ from datetime import UTC, datetime
 from recsys.bundle import Bundle, Registry, open_bundle
 from recsys.config import Config
 from recsys.errors import BundleError, EmbedderError, RecsysError, StoreError
+from recsys.experiments.running import Running
+from recsys.exposed import Exposed
 from recsys.lists_before import ListsBefore
 from recsys.pipeline import Funnel
 from recsys.rules_editor import EditorRules
-from recsys.schemas import Event
+from recsys.schemas import Event, Exposure
 from recsys.snapshot import read_state
 from recsys.store import Store
 from serving import trial
@@ -49,6 +51,8 @@ class Live:
     Attributes:
         served: the bundle in service; a request takes it once and keeps it to its end.
         rules: the editors' rules in force.
+        running: the experiments that run.
+        beside: other bundles that sides of experiments are served from, by version.
         asked: what another bundle is tried with.
         followed: ``time.monotonic()`` of the last look at the store's events.
     """
@@ -69,11 +73,20 @@ class Live:
         self._lists_of_others = ListsOfOthers(store)
         self._newcomers = Newcomers(store, vectors, clock, telemetry)
         self.rules = EditorRules.of(*store.get_rules())
+        self._runs_version, stored = store.get_runs()
+        self.running = Running.of(stored)
+        self.beside: dict[str, Served] = {}
         self.asked, self.followed = AskedLately(), time.monotonic()
         self._data_versions: dict[str, int] = {}
         self._swapping = asyncio.Lock()
         self._embedded = asyncio.Condition()
         self._refused: set[str] = set()
+        self._refused_sides: set[str] = set()
+
+    @property
+    def all(self) -> list[Served]:
+        """The bundle in service, and those beside it."""
+        return [self.served, *self.beside.values()]
 
     def load(self) -> None:
         """Load the bundle in service, catch up with the store, warm up.
@@ -83,6 +96,8 @@ class Live:
         """
         with _uncollected():
             self.served = self.open(self._registry.require_current())
+            for version in self._versions_of_sides():
+                self._open_beside(version)
         trial.require_good(self.served, SYNTHETIC, frozenset(), self._clock.now())
 
     def open(self, version: str) -> Served:
@@ -121,7 +136,10 @@ class Live:
         """Count events that this process has just made durable."""
         if not committed:
             return
-        served = self.served
+        for served in self.all:
+            self._count(served, committed)
+
+    def _count(self, served: Served, committed: Committed) -> None:
         expected = range(served.event_seq + 1, served.event_seq + 1 + len(committed))
         if [seq for seq, _ in committed] == list(expected):
             served.state.apply_events([event for _, event in committed], self._clock.now())
@@ -138,11 +156,17 @@ class Live:
     async def take_articles(self, wanted: set[str]) -> None:
         """Let every list have what the store holds; ``wanted`` ids are embedded too unless that fails."""
         async with self._newcomers.lock:
-            await self._newcomers.catch_up(self.served)
+            for served in self.all:
+                await self._newcomers.catch_up(served)
         async with self._embedded:
             await self._embedded.wait_for(
                 lambda: self._newcomers.is_failing or not wanted & self.served.waiting.keys()
             )
+
+    def remember_list(self, shown: Exposed | Exposure) -> None:
+        """Let every state know of a list that was served."""
+        for served in self.all:
+            served.state.remember_list(shown)
 
     def is_behind(self) -> bool:
         """Whether the store has not been read for so long that lists may lack what it holds."""
@@ -154,7 +178,8 @@ class Live:
         Events, articles and bundles each at their own pace: embedding or loading holds up no event.
         """
         async with asyncio.TaskGroup() as group:
-            for step in (self._follow_events, self._follow_articles, self._follow_pointer):
+            steps = (self._follow_events, self._follow_articles, self._follow_pointer, self._follow_sides)
+            for step in steps:
                 group.create_task(self._again_and_again(step))
 
     async def _again_and_again(self, step: Callable[[], Awaitable[bool]]) -> None:
@@ -175,20 +200,24 @@ class Live:
         return changed
 
     async def _follow_events(self) -> bool:
-        await self._lists_of_others.catch_up(self.served.state)
+        await self._lists_of_others.catch_up([served.state for served in self.all])
         if self._others_wrote("events"):
-            self.catch_up_events(self.served)
+            for served in self.all:
+                self.catch_up_events(served)
             self.rules = EditorRules.of(*self._store.get_rules())
+            self.follow_runs()
         self.followed = time.monotonic()
         return False
 
     async def _follow_articles(self) -> bool:
         """Whether there is more to embed right now."""
         async with self._newcomers.lock:
-            if self._others_wrote("articles"):
-                await self._newcomers.catch_up(self.served)
-            await self._newcomers.embed_waiting(self.served)
-            waiting = len(self.served.waiting)
+            changed = self._others_wrote("articles")
+            for served in self.all:
+                if changed:
+                    await self._newcomers.catch_up(served)
+                await self._newcomers.embed_waiting(served)
+            waiting = sum(len(served.waiting) for served in self.all)
         self._telemetry.articles_waiting.set(waiting)
         async with self._embedded:
             self._embedded.notify_all()
@@ -206,6 +235,55 @@ class Live:
             except RecsysError:
                 await asyncio.to_thread(self._registry.withdraw, current, self.served.version)
         return False
+
+    def follow_runs(self) -> None:
+        """Have the experiments run that the store holds.
+
+        Raises:
+            StoreError: it cannot be read; those that ran go on.
+        """
+        version, stored = self._store.get_runs()
+        if version == self._runs_version:
+            return
+        self.running, self._runs_version = Running.of(stored), version
+        self._refused_sides.clear()
+        for served in self.all:
+            served.drop_sides()
+
+    def _versions_of_sides(self) -> set[str]:
+        return self.running.versions(self._clock.instant()) - {self.served.version}
+
+    async def _follow_sides(self) -> bool:
+        """Load bundles that sides of experiments are served from, and let go of others."""
+        wanted = self._versions_of_sides()
+        for version in self.beside.keys() - wanted:
+            del self.beside[version]
+            log.info("side_unloaded", extra={"version": version})
+        self._refused_sides &= wanted
+        for version in wanted - self.beside.keys() - self._refused_sides:
+            await self._load_side(version)
+        return False
+
+    async def _load_side(self, version: str) -> None:
+        try:
+            served = await self._tried(version)
+        except RecsysError as error:
+            # its readers get the lists of everybody else and are not counted, until experiments change
+            self._refused_sides.add(version)
+            log.warning("side_refused", extra={"version": version, "reason": str(error)})
+            return
+        async with self._newcomers.lock:
+            await self._newcomers.catch_up(served)
+            self.catch_up_events(served)
+            self.beside[version] = served
+        log.info("side_loaded", extra={"version": version})
+
+    def _open_beside(self, version: str) -> None:
+        try:
+            self.beside[version] = self.open(version)
+        except RecsysError as error:
+            self._refused_sides.add(version)
+            log.warning("side_refused", extra={"version": version, "reason": str(error)})
 
     async def promote(self, version: str) -> None:
         """Put another bundle into service, and point to it once it has shown that it can answer.

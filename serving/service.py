@@ -43,7 +43,6 @@ class Service:
 
     committer: GroupCommitter
     trust: Trust
-    memo: RankingMemo
 
     def __init__(self, settings: Settings) -> None:
         self.settings, self.keys = settings, settings.auth
@@ -54,9 +53,7 @@ class Service:
         self.live = Live(self.registry, self.store, vectors, self.clock, self.telemetry, settings.config)
         self.urgent = Urgent(self.store, self.live)
         self.desk = Desk(self.store, self.live, self.clock)
-        self.exposures = ExposureLog(
-            self.store, self.telemetry, lambda shown: self.served.state.remember_list(shown)
-        )
+        self.exposures = ExposureLog(self.store, self.telemetry, self.live.remember_list)
         self.features = FeatureLog(folder_of(settings.store), self.telemetry)
         self.freshness, self.costs = Freshness(self.clock), StageCosts()
         self.ready, self.stopping = False, False
@@ -67,13 +64,17 @@ class Service:
         """The bundle in service; a request takes it once and keeps it to its end."""
         return self.live.served
 
-    def current(self) -> Served:
-        """``served`` for a request for lists, whose rankings are kept from one request to the next."""
-        served = self.live.served
-        if not served.funnel.remembers:
-            self.memo = RankingMemo(self.freshness, served)
-            served.funnel.remember(self.memo)
-        self.memo.given.clear()
+    def current(self, served: Served | None = None) -> Served:
+        """``served`` for a request for lists, whose rankings are kept from one request to the next.
+
+        Args:
+            served: a side of an experiment; None takes the bundle in service.
+        """
+        served = self.live.served if served is None else served
+        if served.memo is None:
+            served.memo = RankingMemo(self.freshness, served)
+            served.funnel.remember(served.memo)
+        served.memo.given.clear()
         return served
 
     @property
@@ -100,7 +101,8 @@ class Service:
     async def start(self) -> None:
         """Take requests: commit events, follow the store, log exposures."""
         self.committer = GroupCommitter(self.store, self.live.on_commit)
-        self.live.catch_up_events(self.served)
+        for served in self.live.all:
+            self.live.catch_up_events(served)
         watch = Watch(self.settings, self.registry, self.clock, self.telemetry)
         work = (
             self.live.follow(),
@@ -130,7 +132,8 @@ class Service:
     async def forget(self, user_id: str) -> int:
         """Erase a user from the store and the live state."""
         self.exposures.forget(user_id)
-        self.served.state.histories.forget(reader_key(f"u:{user_id}"))
+        for served in self.live.all:
+            served.state.histories.forget(reader_key(f"u:{user_id}"))
         return sum(await asyncio.to_thread(self.store.forget, user_id))
 
     async def _age_events(self) -> None:

@@ -89,6 +89,18 @@ class Telemetry:
         found = ("hit", "stale", "outdated", "miss")
         cached = self._counter("recsys_cache", "Public answers by what was found in memory", "found", found)
         self.cache = {name: cached.labels(name) for name in found}
+        self.sides = Counter(
+            "recsys_experiment_lists",
+            "Answers under an experiment",
+            ("experiment", "variant"),
+            registry=self.registry,
+        )
+        self.sides_missing = Counter(
+            "recsys_experiment_side_missing",
+            "Answers that lacked the bundle of their side and were left out of the experiment",
+            ("experiment",),
+            registry=self.registry,
+        )
         self.utility_lost = self._histogram(
             "recsys_page_utility_lost", "Share of utility that joint assembly costs", buckets=_SHARES
         )

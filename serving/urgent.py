@@ -17,7 +17,7 @@ _AT_ONCE = 1_000
 
 
 class Urgent:
-    """Takes articles out of the lists, and rules into force, before a request is answered.
+    """Takes articles out of the lists, and rules and experiments into force, before a request is answered.
 
     Args:
         store: tells of changes.
@@ -36,6 +36,7 @@ class Urgent:
         try:
             self._take_out()
             version, rules = self._store.get_rules()
+            self._live.follow_runs()
         except StoreError as error:
             # the lists go on from what is known, and the next request looks again
             log.warning("changes_unread", extra={"reason": str(error)})
@@ -45,9 +46,10 @@ class Urgent:
         self._number = number
 
     def _take_out(self) -> None:
-        served = self._live.served
-        self._seq = max(self._seq, served.article_seq)
+        every = self._live.all
+        self._seq = max(self._seq, min(served.article_seq for served in every))
         while changes := self._store.changes_after(self._seq, _AT_ONCE):
             for change in changes:
-                served.state.catalog.withdraw(change.article_id, change.article)
+                for served in every:
+                    served.state.catalog.withdraw(change.article_id, change.article)
             self._seq = changes[-1].seq

@@ -58,7 +58,7 @@ class ReadParams(BaseModel):
     diversity: Annotated[float, Field(ge=0, le=1)] | None = None
     language: Annotated[str, Field(max_length=35)] | None = None
     site: Annotated[str, Field(max_length=200)] | None = None
-    experiment: Annotated[str, Field(max_length=128)] | None = None
+    experiment: Annotated[str, Field(max_length=257)] | None = None
     timeout_ms: Annotated[int, Field(ge=1, le=60_000)] | None = None
     explain: Flag = False
     strict: Flag = False

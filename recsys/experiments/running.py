@@ -184,6 +184,10 @@ class Running:
     def __bool__(self) -> bool:
         return bool(self._runs)
 
+    def find(self, name: str) -> Experiment | None:
+        """The definition of one that was started and not stopped."""
+        return next((run.experiment for run, _ in self._runs if run.experiment.id == name), None)
+
     def versions(self, now: datetime) -> set[str]:
         """Bundles that sides are served from, of all that run or will."""
         return {

@@ -12,7 +12,7 @@ from recsys.logged import read_lists
 from recsys.pipeline import Funnel
 from recsys.segments import SUFFIX
 from serving.feature_log import FeatureLog, folder_of, is_sampled
-from serving.served import Served
+from serving.served import Progress, Served
 from serving.telemetry import Telemetry
 from tests.builders import NOW, article, world
 
@@ -22,7 +22,7 @@ T = NOW.timestamp()
 def served() -> Served:
     config = load_config(None, ["serving.feature_log_mb=1", "serving.log_features_share=1.0"])
     state = world([article("a"), article("b")], config=config)
-    return Served(Bundle(Path("v1"), {"version": "v1"}), state, Funnel(state), 7, 2)
+    return Served(Bundle(Path("v1"), {"version": "v1"}), state, Funnel(state), Progress(7, 2))
 
 
 def seen(surface: str = "related", features: int = 2) -> Seen:
