@@ -1,11 +1,12 @@
 """Finished lists of which some are drawn, or give a place to an article of which little is known."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from recsys.candidates import Rows
+from recsys.catalog import Catalog
 from recsys.exploration import Draws, cold_pool, explore, falling, left_alone, open_places, tries
 from recsys.listing import items_of
 from recsys.pipeline import Funnel, Query, Slate
@@ -51,16 +52,26 @@ class Explorer:
         self._looked: tuple[int, int] | None = None
         self._any = False
 
-    def explored(self, query: Query, slates: Mapping[str, Slate], draws: Draws) -> dict[str, Slate]:
+    @property
+    def catalog(self) -> Catalog:
+        """Of the rows in its lists."""
+        return self._funnel.state.catalog
+
+    def explored(
+        self, query: Query, slates: Mapping[str, Slate], draws: Draws, settled: Collection[str] = ()
+    ) -> dict[str, Slate]:
         """The lists of one answer, each with the chances of its places.
 
         Args:
             query: they were made for.
             slates: by surface, in order.
             draws: of the request.
+            settled: surfaces whose lists stay as they are.
         """
         found, random = dict(slates), self._random_surfaces()
         for surface in self._in_turn(slates):
+            if surface in settled:
+                continue
             make = self._drawn if surface in random else self._explored
             found[surface] = make(query, surface, found, draws)
         return found

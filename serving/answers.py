@@ -28,13 +28,21 @@ class Answer:
         context_id: article being read.
         explain: add the parts of each score.
         page: answer with ``lists`` rather than one list.
+        experiment: id and variant that the answer is under, None for none.
     """
 
-    __slots__ = ("_explain", "_page", "_served", "_service", "context_id")
+    __slots__ = ("_explain", "_page", "_served", "_service", "context_id", "experiment")
 
     def __init__(
-        self, service: Service, served: Served, context_id: str | None, explain: bool, page: bool
+        self,
+        service: Service,
+        served: Served,
+        context_id: str | None,
+        explain: bool,
+        page: bool,
+        experiment: dict[str, str] | None = None,
     ) -> None:
+        self.experiment = experiment
         self._service, self._served = service, served
         self.context_id, self._explain, self._page = context_id, explain, page
 
@@ -69,7 +77,7 @@ class Answer:
         return [ids[item.row] for slate in slates.values() for item in slate.items]
 
     def _body(self, slates: Mapping[str, Slate]) -> dict[str, Any]:
-        body: dict[str, Any] = {"model_version": self._served.version, "experiment": None}
+        body: dict[str, Any] = {"model_version": self._served.version, "experiment": self.experiment}
         if self._page:
             return {**body, "lists": {name: self._list(slate) for name, slate in slates.items()}}
         surface, slate = next(iter(slates.items()))

@@ -65,7 +65,9 @@ class ExposureLog:
         """
         batch, self._waiting = self._waiting, []
         if config.log_exposures_share < 1.0:
-            batch = [each for each in batch if is_sampled(each.request_id, config.log_exposures_share)]
+            share = config.log_exposures_share
+            # a report needs every list of an experiment
+            batch = [each for each in batch if each.experiment_id or is_sampled(each.request_id, share)]
         if not batch:
             return
         try:

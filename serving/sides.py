@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
 from fastapi import Request
+from numpy.typing import NDArray
 
 from recsys.catalog import UNKNOWN, Catalog
-from recsys.experiments.definition import Value
+from recsys.experiments.definition import Experiment, Value
 from recsys.experiments.running import Assigned, Running
 from recsys.experiments.running import Request as Facts
 from serving import guard
@@ -15,6 +17,8 @@ from serving.served import Served
 from serving.service import Service
 from serving.wire import ReadParams
 
+INTERLEAVED = "interleaved"
+
 
 class Sides(NamedTuple):
     """What one request is under.
@@ -22,19 +26,27 @@ class Sides(NamedTuple):
     Attributes:
         served: the bundle, state and configuration that make its lists.
         assigned: the experiments that cover any of them.
+        rival: makes the lists that these are interleaved with, None where nothing is.
+        drafted: the experiment that interleaves.
     """
 
     served: Served
     assigned: Sequence[Assigned] = ()
+    rival: Served | None = None
+    drafted: Experiment | None = None
 
-    def of(self, surface: str) -> Assigned | None:
-        """The experiment that covers one list."""
-        return next((each for each in self.assigned if surface in each.experiment.surfaces), None)
+    def of(self, surface: str) -> tuple[Experiment, str] | None:
+        """The experiment that covers one list, and the name of its side."""
+        for each in self.assigned:
+            if surface in each.experiment.surfaces:
+                interleaves = each.experiment.kind == "interleaving"
+                return each.experiment, INTERLEAVED if interleaves else each.variant.name
+        return None
 
     def told(self, surfaces: Sequence[str]) -> dict[str, str] | None:
         """What the answer says: of several experiments that of the first list that is covered."""
         found = next((each for each in map(self.of, surfaces) if each is not None), None)
-        return None if found is None else {"id": found.experiment.id, "variant": found.variant.name}
+        return None if found is None else {"id": found[0].id, "variant": found[1]}
 
     @property
     def counts(self) -> bool:
@@ -87,22 +99,33 @@ def sides_of(
 
 def _served(service: Service, assigned: Sequence[Assigned]) -> Sides:
     """What serves these sides; one whose bundle is not there is left out, and so is not counted."""
-    base, kept, overrides = service.served, [], dict[str, Value]()
-    version = None
+    kept: list[Assigned] = []
+    overrides: dict[str, Value] = {}
+    version, drafted = None, None
     for each in assigned:
-        wanted = each.variant.model_version
-        if wanted is not None and wanted not in _versions(service):
+        interleaves = each.experiment.kind == "interleaving"
+        sides = each.experiment.variants if interleaves else (each.variant,)
+        missing = {side.model_version for side in sides} - {None, *_versions(service)}
+        if missing:
             service.telemetry.sides_missing.labels(each.experiment.id).inc()
             continue
-        if wanted is not None and version not in (None, wanted):
-            # two bundles cannot make one answer
+        first = sides[0]
+        if (interleaves and drafted) or (first.model_version and version not in (None, first.model_version)):
+            # one answer comes from one bundle, and of two sides at most
             continue
-        version = version or wanted
+        version, drafted = version or first.model_version, each.experiment if interleaves else drafted
         kept.append(each)
-        overrides |= each.variant.overrides
-    if version is not None and version != base.version:
-        base = service.live.beside[version]
-    return Sides(base.side(overrides), kept)
+        overrides |= first.overrides
+    base = _bundle(service, version)
+    if drafted is None:
+        return Sides(base.side(overrides), kept)
+    other = drafted.variants[1]
+    rival = base if other.model_version is None else _bundle(service, other.model_version)
+    return Sides(base.side(overrides), kept, rival.side(overrides | other.overrides), drafted)
+
+
+def _bundle(service: Service, version: str | None) -> Served:
+    return service.served if version in (None, service.served.version) else service.live.beside[str(version)]
 
 
 def _versions(service: Service) -> set[str]:
@@ -114,9 +137,7 @@ def _named(params: ReadParams) -> Mapping[str, str]:
         return {}
     name, _, variant = params.experiment.rpartition(":")
     if not name or not variant:
-        raise Problem(
-            422, f"experiment: {params.experiment!r} names no side; write ID:VARIANT", "experiment"
-        )
+        raise Problem(422, f"experiment: {params.experiment!r} names no side; write ID:VARIANT", "experiment")
     return {name: variant}
 
 
@@ -137,7 +158,7 @@ def _require_allowed(running: Running, named: Mapping[str, str], may_override: b
             )
 
 
-def _name(catalog: Catalog, vocabulary: str, codes: Sequence[int], row: int | None) -> str | None:
+def _name(catalog: Catalog, vocabulary: str, codes: NDArray[np.int32], row: int | None) -> str | None:
     if row is None:
         return None
     names: list[str] = getattr(catalog, vocabulary).names

@@ -53,7 +53,7 @@ LAYERS = (
     {"slate", "listing", "interleaving"},
     {"pipeline"},
     {"exploring"},
-    {"asked"},
+    {"asked", "answering"},
 )
 FORBIDDEN_IN_RECSYS = {
     *("fastapi", "starlette", "uvicorn", "httpx", "requests", "urllib", "socket", "typer", "click", "rich"),

@@ -8,7 +8,16 @@ from rich.console import Console
 from rich.text import Text
 
 from recsys.errors import RecsysError
-from training import cli_data, cli_models, cli_replay, cli_serve, cli_store, cli_sync, cli_train
+from training import (
+    cli_data,
+    cli_experiment_runs,
+    cli_models,
+    cli_replay,
+    cli_serve,
+    cli_store,
+    cli_sync,
+    cli_train,
+)
 
 app = typer.Typer(
     name="recsys",
@@ -18,6 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(cli_data.import_app, name="import")
+app.add_typer(cli_experiment_runs.experiment_app, name="experiment")
 app.add_typer(cli_models.models_app, name="models")
 app.add_typer(cli_store.store_app, name="store")
 app.add_typer(cli_sync.sync_app, name="sync")

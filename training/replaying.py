@@ -4,17 +4,20 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.answering import Rival, left_to_chance, lists_of
 from recsys.arrivals import apply_all
 from recsys.asked import Asked
 from recsys.bundle import Registry, open_bundle
-from recsys.config import Config
+from recsys.config import Config, under
 from recsys.embedder import embedding_text, text_digest
 from recsys.errors import BundleError, DataError
+from recsys.experiments.definition import Experiment, Value
+from recsys.experiments.running import Run
 from recsys.exploration import Draws
 from recsys.exploring import Explorer
 from recsys.exposed import Exposed, Known
@@ -61,7 +64,7 @@ class Made:
     """Lists of one answer before anything is left to chance.
 
     Attributes:
-        funnel: that made them; it holds only inside the context that gave this.
+        funnel: that made them.
         query: they were made for.
         slates: by surface.
     """
@@ -86,6 +89,7 @@ class Replayer:
         self._then: _Then | None = None
         with store.snapshot() as snapshot:
             self._rules = dict(snapshot.rules())
+            self._runs = [Run.model_validate(run) for _, run in snapshot.experiments()]
 
     def replay(self, request_id: str) -> Replayed:
         """Make the lists of one answer again.
@@ -111,31 +115,38 @@ class Replayer:
         for seq, at in sorted({each.ranked for each in shown if each.ranked is not None}):
             kept.wanted = frozenset(each.surface for each in shown if each.ranked == (seq, at))
             earlier = self._at(version, first.known._replace(event_seq=seq), at)
-            self._again(earlier.state, replace(first, ts=at), asked, kept)
+            self._again(earlier.state, shown, at, asked, kept)
         kept.wanted = frozenset()
         then = self._at(version, first.known, first.ts)
-        slates = self._again(then.state, first, asked, kept)
+        slates = self._again(then.state, shown, first.ts, asked, kept)
         for each in shown:
             _compare(found, each, slates[each.surface], then.state.catalog.ids)
         found.causes += _causes(found, asked, then)
         return found
 
     def _again(
-        self, state: State, first: Exposed, asked: Asked, kept: "_KeptRankings"
+        self, state: State, shown: Sequence[Exposed], ts: float, asked: Asked, kept: "_KeptRankings"
     ) -> Mapping[str, Slate]:
-        with self._made(state, first, asked, kept) as made:
-            nonce = nonce_of(first.request_id)
-            if nonce is None:
-                return made.slates
-            draws = Draws(state.config.exploration.seed, nonce)
-            return Explorer(made.funnel).explored(made.query, made.slates, draws)
+        first, sides = replace(shown[0], ts=ts), _Sides.of(shown, self._runs)
+        made = self._made(state, first, asked, kept, sides.overrides)
+        nonce = nonce_of(first.request_id)
+        if nonce is None:
+            return made.slates
+        rival = None
+        if sides.drafted is not None:
+            one, other = sides.drafted.variants
+            theirs = self._under(state, first, {**sides.overrides, **other.overrides})
+            rival = Rival(Funnel(theirs), made.query, (one.name, other.name), sides.drafted.surfaces)
+        draws = Draws(state.config.exploration.seed, nonce)
+        explorer = Explorer(made.funnel)
+        return left_to_chance(explorer, made.slates, made.query, draws, rival, asked.page)
 
     @contextmanager
     def near(self, first: Exposed, version: str) -> Iterator[Made]:
         """The lists of an answer, with rankings of its own moment, before anything is left to chance.
 
         Unlike ``replay`` it never goes back in the log: what is asked should come in the order of what was
-        known, and an article may be known some moments early.
+        known, and an article may be known some moments early. Experiments that it was under are left out.
 
         Args:
             first: a list of the answer, with what was asked and known.
@@ -145,28 +156,28 @@ class Replayer:
         if then is not None and then.version == version:
             known = then.at_least(known)
         state = self._at(version, known, first.ts).state
-        with self._made(state, first, Asked.from_json(first.asked or {}), _KeptRankings()) as made:
-            yield made
+        yield self._made(state, first, Asked.from_json(first.asked or {}), _KeptRankings(), {})
 
-    @contextmanager
-    def _made(self, state: State, first: Exposed, asked: Asked, kept: "_KeptRankings") -> Iterator[Made]:
+    def _made(
+        self,
+        state: State,
+        first: Exposed,
+        asked: Asked,
+        kept: "_KeptRankings",
+        overrides: Mapping[str, Value],
+    ) -> Made:
         kind, name = first.reader
         reader = state.histories.of(reader_key(f"{kind[0]}:{name}"))
         query = self._with_rules(state, asked.query(state.catalog, first.ts, reader), first, asked)
-        state_config, version = state.config, str(first.model_version)
-        if self._leaned(version, first.ts):
-            state.config = state_config.without_learning()
-        funnel = Funnel(state)
+        funnel = Funnel(self._under(state, first, overrides))
         funnel.remember(kept)
-        slates: Mapping[str, Slate]
-        if asked.page:
-            slates = funnel.page(asked.surfaces, query)[0]
-        else:
-            slates = {asked.surfaces[0]: funnel.slate(asked.surfaces[0], query)}
-        try:
-            yield Made(funnel, query, slates)
-        finally:
-            state.config = state_config
+        return Made(funnel, query, lists_of(funnel, asked.surfaces, query, asked.page)[0])
+
+    def _under(self, state: State, first: Exposed, overrides: Mapping[str, Value]) -> State:
+        """The state as it was read then, by a side and with or without what was learned."""
+        config = under(state.config, overrides, "an experiment")
+        leaned = self._leaned(str(first.model_version), first.ts)
+        return state.under(config.without_learning() if leaned else config)
 
     def _with_rules(self, state: State, query: Query, first: Exposed, asked: Asked) -> Query:
         version = first.known.rules_version if first.known else 0
@@ -190,6 +201,45 @@ class Replayer:
             then = self._then = _Then(self._registry, version, self._store, self._config)
         then.advance(known, now)
         return then
+
+
+class _Sides(NamedTuple):
+    """The experiments that an answer was under.
+
+    Attributes:
+        overrides: of all sides, by dotted key.
+        drafted: the experiment that interleaved its lists, None without.
+    """
+
+    overrides: dict[str, Value]
+    drafted: Experiment | None = None
+
+    @classmethod
+    def of(cls, shown: Sequence[Exposed], runs: Sequence[Run]) -> "_Sides":
+        """From the lists of one answer.
+
+        Raises:
+            DataError: an experiment or a side that the store does not know.
+        """
+        overrides, drafted = dict[str, Value](), None
+        # in the order in which they were started, as serving lays one over the other
+        names = {each.experiment_id: each.variant for each in shown if each.experiment_id is not None}
+        then = [run for run in runs if run.started_at.timestamp() <= shown[0].ts]
+        last = {run.experiment.id: run for run in then if run.experiment.id in names}
+        if len(last) < len(names):
+            gone = ", ".join(names.keys() - last.keys())
+            raise DataError(f"the list was under the experiment {gone}, which the store does not know")
+        for name, run in sorted(last.items(), key=lambda entry: entry[1].number):
+            experiment = run.experiment
+            if experiment.kind == "interleaving":
+                drafted, side = experiment, experiment.control
+            else:
+                found = experiment.variant(str(names[name]))
+                if found is None:
+                    raise DataError(f"the experiment {name} has no variant {names[name]!r}")
+                side = found
+            overrides |= side.overrides
+        return cls(overrides, drafted)
 
 
 class _KeptRankings:

@@ -139,8 +139,10 @@ class Store(Protocol):
         What a run holds: ``recsys/experiments/running.py``.
         """
 
-    def put_run(self, run: Mapping[str, Any], expected_version: int) -> int:
-        """Add an experiment that starts (``number`` 0), or replace what is known of one; gives its number.
+    def put_runs(self, runs: Sequence[Mapping[str, Any]], expected_version: int) -> list[int]:
+        """Add experiments that start (``number`` 0), replace what is known of others; gives their numbers.
+
+        All or none.
 
         Raises:
             ConflictError: ``expected_version`` is not the one that stands.

@@ -38,7 +38,7 @@ from recsys.store.sqlite_rows import (
     span,
     told,
 )
-from recsys.store.sqlite_steering import put_rules, put_run
+from recsys.store.sqlite_steering import put_rules, put_runs
 from recsys.store.usage import Usage, usage_of
 
 # transactions are short: whoever holds the lock for longer holds it for long, and callers should hear of it
@@ -276,9 +276,9 @@ class SqliteStore:
         rows = self._read("SELECT version, json FROM experiments ORDER BY number")
         return max((int(row[0]) for row in rows), default=0), [json.loads(row[1]) for row in rows]
 
-    def put_run(self, run: Mapping[str, Any], expected_version: int) -> int:
-        """See ``Store.put_run``."""
-        return self._change("write experiments to", lambda db: put_run(db, run, expected_version))
+    def put_runs(self, runs: Sequence[Mapping[str, Any]], expected_version: int) -> list[int]:
+        """See ``Store.put_runs``."""
+        return self._change("write experiments to", lambda db: put_runs(db, runs, expected_version))
 
     def forget(self, user_id: str) -> Erased:
         """See ``Store.forget``; what rows of the file said is overwritten with zeros."""

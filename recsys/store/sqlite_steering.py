@@ -22,20 +22,22 @@ def put_rules(
     return version + 1
 
 
-RUNS_VERSION = "SELECT coalesce(max(version), 0) FROM experiments"
-
-
-def put_run(connection: sqlite3.Connection, run: Mapping[str, Any], expected_version: int) -> int:
-    """See ``Store.put_run``."""
-    version = int(connection.execute(RUNS_VERSION).fetchone()[0])
+def put_runs(
+    connection: sqlite3.Connection, runs: Sequence[Mapping[str, Any]], expected_version: int
+) -> list[int]:
+    """See ``Store.put_runs``."""
+    count = "SELECT coalesce(max(version), 0), coalesce(max(number), 0) FROM experiments"
+    version, last = map(int, connection.execute(count).fetchone())
     if expected_version != version:
         raise ConflictError(
             f"the experiments are at version {version}, not {expected_version}: somebody else started or "
             "stopped one meanwhile; look at them again and repeat the change"
         )
-    number = int(run["number"])
-    if number == 0:
-        number = 1 + int(connection.execute("SELECT coalesce(max(number), 0) FROM experiments").fetchone()[0])
-    text = json.dumps({**run, "number": number})
-    connection.execute("INSERT OR REPLACE INTO experiments VALUES (?, ?, ?)", (number, version + 1, text))
-    return number
+    numbers = []
+    for run in runs:
+        number = int(run["number"]) or last + 1
+        last = max(last, number)
+        text = json.dumps({**run, "number": number})
+        connection.execute("INSERT OR REPLACE INTO experiments VALUES (?, ?, ?)", (number, version + 1, text))
+        numbers.append(number)
+    return numbers

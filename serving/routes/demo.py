@@ -18,6 +18,7 @@ from serving.exposing import Exposing
 from serving.problems import Problem
 from serving.served import Served
 from serving.service import Service
+from serving.sides import Sides
 from serving.trust import new_nonce
 
 router = APIRouter(include_in_schema=False)
@@ -76,7 +77,7 @@ async def article_page(request: Request, article_id: Id) -> Response:
     slates, _ = served.funnel.page(LISTS, query)
     answer = answers.Answer(service, served, article_id, False, True)
     request_id, _ = answer.personal(slates, who, new_nonce())
-    exposed = Exposing(service, served, query, request_id, who, article_id)
+    exposed = Exposing(service, Sides(served), query, request_id, who, article_id)
     service.exposures.take(exposed.of(slates, LISTS, True, time.perf_counter()))
     blocks = [(_title(served, name), name, _cards(served, slate)) for name, slate in slates.items()]
     tracking = (

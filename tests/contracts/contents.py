@@ -118,7 +118,7 @@ def a_restored_store_goes_on_counting(store: Store) -> None:
     assert seq > 5
     assert store.articles_after(7)[0][1] == "later"
     assert store.put_rules([], 2) == 3
-    assert store.put_run({"number": 0}, 3) == 3
+    assert store.put_runs([{"number": 0}], 3) == [3]
 
 
 def only_an_empty_store_is_filled(store: Store) -> None:

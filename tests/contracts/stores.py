@@ -84,13 +84,12 @@ def rules_change_by_version_and_two_editors_lose_nothing(store: Store) -> None:
 def experiments_change_by_version_and_two_people_lose_nothing(store: Store) -> None:
     assert store.get_runs() == (0, [])
     before = store.changes()
-    assert store.put_run({"number": 0, "experiment": {"id": "é"}}, 0) == 1
+    assert store.put_runs([{"number": 0, "experiment": {"id": "é"}}], 0) == [1]
     assert store.changes() != before
     with pytest.raises(ConflictError, match="version 1, not 0"):
-        store.put_run({"number": 0}, 0)
-    assert store.put_run({"number": 0, "low": 0.5}, 1) == 2
-    assert store.put_run({"number": 1, "stopped": True}, 2) == 1
-    assert store.get_runs() == (3, [{"number": 1, "stopped": True}, {"number": 2, "low": 0.5}])
+        store.put_runs([{"number": 0}], 0)
+    assert store.put_runs([{"number": 1, "stopped": True}, {"number": 0, "low": 0.5}], 1) == [1, 2]
+    assert store.get_runs() == (2, [{"number": 1, "stopped": True}, {"number": 2, "low": 0.5}])
 
 
 def exposures_come_back_by_time_once(store: Store) -> None:
