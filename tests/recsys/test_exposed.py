@@ -20,16 +20,18 @@ def shown(draw: st.DrawFn) -> Exposed:
     names = draw(st.lists(ids, max_size=5))
     several: Any = {"min_size": len(names), "max_size": len(names)}
     maybe = st.none() | ids
+    kind = draw(st.sampled_from(["user_id", "session_id"]))
     return Exposed(
         draw(ids),
         draw(st.sampled_from(SURFACES)),
         # what a microsecond is a part of
         round(draw(st.floats(0, 4e9)), 3),
-        (draw(st.sampled_from(["user_id", "session_id"])), draw(ids)),
+        (kind, draw(ids)),
         tuple(names),
         tuple(draw(st.lists(st.none() | numbers, **several))),
         tuple(draw(st.lists(maybe, **several))),
         tuple(draw(st.lists(chances, **several))),
+        draw(maybe) if kind == "user_id" else None,
         *(draw(maybe) for _ in range(7)),
         took_ms=draw(st.none() | st.floats(0, 1e9)),
         known=draw(st.none() | st.builds(Known, *3 * [st.integers(0, 2**53)])),
