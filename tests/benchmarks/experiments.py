@@ -3,13 +3,14 @@
 Seeds were fixed before the figures were seen. ``docs/experiments.md`` tells what the figures mean.
 """
 
+import ibis
 import numpy as np
+import pyarrow as pa
 from scipy import stats
-from tea_tasting.aggr import Aggregates
-from tea_tasting.metrics import RatioOfMeans
 
+from recsys.experiments.definition import Experiment
 from tests.benchmarks.common import Figure
-from tests.benchmarks.experiment_arrays import Effects, columns_of, values_of
+from tests.benchmarks.experiment_arrays import columns_of
 from tests.benchmarks.experiment_trials import (
     NAIVE,
     every_reader,
@@ -20,26 +21,38 @@ from tests.benchmarks.experiment_trials import (
     peeking,
     truths,
 )
-from training.experiment.metrics import METRICS, Metric
+from tests.benchmarks.experiment_verdicts import obeyed
+from training.experiment.metrics import METRICS
+from training.experiment.power import readers_needed
 from training.experiment.ratio_mismatch import ALPHA, sample_ratio
-from training.simulation.crowd import draw_crowd
+from training.simulation.crowd import Columns, draw_crowd
 
 _SEED = 20_261_125
 _READERS = 20_000
 _PLANS = (1.0, 0.1, 10.0)
-_POWERED = ("ctr", "clicks_per_reader", "page_views_per_session")
+_DEFINITION = {
+    "id": "verdicts",
+    "unit": "user",
+    "surfaces": ["related"],
+    "start": "2026-03-01T00:00:00Z",
+    "end": "2026-03-15T00:00:00Z",
+    "primary_metric": "ctr",
+    "variant": [{"name": "old", "weight": 0.5}, {"name": "new", "weight": 0.5}],
+}
+_POWERED = {"ctr": 0.1, "clicks_per_reader": 0.1, "page_views_per_session": 0.05}
 
 
 def measure() -> list[Figure]:
     """All figures, some ten minutes."""
     return [
-        *errors_without_effect(_SEED, 100, 100),
+        *errors_without_effect(_SEED, 1000, 10),
         *errors_of_looking(_SEED + 1, 100, 100),
         *errors_of_every_look(_SEED + 2, 2000),
         *coverage(_SEED + 3, 2000),
         *powers(_SEED + 4, 2000),
         *reductions(_SEED + 5, 20, 500),
         *mismatches(_SEED + 6, 10_000),
+        *verdicts(_SEED + 7, 500),
     ]
 
 
@@ -109,43 +122,28 @@ def _held(interval: tuple[np.ndarray, np.ndarray], truth: float) -> float:
     return 100.0 * float(((interval[0] <= truth) & (truth <= interval[1])).mean())
 
 
-def powers(seed: int, experiments: int, readers: int = 10_000) -> list[Figure]:
+def powers(seed: int, experiments: int) -> list[Figure]:
     """Share of experiments that find the lift that they were designed to find in 80%."""
     figures, history = [], draw_crowd(np.random.default_rng(seed), 100_000).control
-    for at, name in enumerate(_POWERED):
+    for at, (name, lift) in enumerate(_POWERED.items()):
         for cuped in (False, True):
-            metric = METRICS[name]
-            lift = smallest_lift(metric, values_of(history, metric, cuped), cuped, readers)
-            seen: Effects = lifted(seed + 10 * at + cuped + 1, experiments, readers, lift, (metric,), cuped)[
+            readers = designed(history, name, lift, cuped)
+            found = lifted(seed + 10 * at + cuped + 1, experiments, readers, lift, (METRICS[name],), cuped)[
                 name
             ]
-            share = 100.0 * float(((seen.p_value < 0.05) & (seen.effect > 0)).mean())
+            share = 100.0 * float(((found.p_value < 0.05) & (found.effect > 0)).mean())
             told = f"{experiments:,} of {readers:,} readers: {name}{', adjusted' if cuped else ''}: "
-            told += f"finds the {lift:.1%} it was designed for"
+            told += f"finds {lift:.0%}, as designed"
             figures.append(Figure(told, share, "%", bar="80% +- 5", good=abs(share - 80.0) <= 5.0))
     return figures
 
 
-def smallest_lift(metric: Metric, history: np.ndarray, cuped: bool, readers: int) -> float:
-    """Relative effect that is found in 80%, from readers of the past.
-
-    Args:
-        metric: which.
-        history: (readers, k) its columns, winsorised.
-        cuped: whether the time before is used.
-        readers: of both sides together.
-    """
-    names, spread = columns_of(metric, cuped), np.cov(history.T, ddof=1).reshape(history.shape[1], -1)
-    sums = Aggregates(
-        len(history),
-        dict(zip(names, history.mean(axis=0).tolist(), strict=True)),
-        dict(zip(names, np.diag(spread).tolist(), strict=True)),
-        {(a, b): float(spread[i, j]) for i, a in enumerate(names) for j, b in enumerate(names) if i < j},
-    )
-    parts = ("numer", "denom")[: len(metric.columns)]
-    columns = dict(zip((*parts, *(f"{part}_covariate" for part in parts)), names, strict=False))
-    design = RatioOfMeans(**columns, n_obs=readers, power=0.8)
-    return float(design.solve_power_from_aggregates(sums, "rel_effect_size")[0].rel_effect_size)
+def designed(history: Columns, metric: str, lift: float, cuped: bool) -> int:
+    """Readers that find a lift in 80%, from readers of the past."""
+    wanted = columns_of(METRICS[metric], cuped)
+    readers = readers_needed(ibis.memtable(pa.table({name: history[name] for name in wanted})), metric, lift)
+    assert readers is not None
+    return readers
 
 
 def reductions(seed: int, worlds: int, splits: int, readers: int = 100_000) -> list[Figure]:
@@ -181,6 +179,22 @@ def mismatches(seed: int, experiments: int) -> list[Figure]:
     for loss in (0.05, 0.02, 0.01, 0.005, 0.002):
         name = f"sample ratio: readers to find in 95% that one side lost {loss:.1%} of its own"
         figures.append(Figure(name, readers_to_find(loss), ""))
+    return figures
+
+
+def verdicts(seed: int, experiments: int, readers: int = 5_000) -> list[Figure]:
+    """What comes of experiments whose verdict is read every day and obeyed, without and with an effect."""
+    definition, figures = Experiment.model_validate(_DEFINITION), []
+    for lift in (0.0, 0.1):
+        found = obeyed(seed, definition, experiments, readers, lift)
+        shipped, broken, days = (100.0 * found[name] / experiments for name in ("ship", "broken", "days"))
+        told = f"{experiments:,} verdicts read daily, {lift:.0%} more clicks: "
+        bar = ("<= 5%", shipped <= 5.0) if not lift else ("", None)
+        figures += [
+            Figure(f"{told}ship", shipped, "%", bar=bar[0], good=bar[1]),
+            Figure(f"{told}broken", broken, "%"),
+            Figure(f"{told}mean days of 14", days / 100.0, "days"),
+        ]
     return figures
 
 

@@ -87,7 +87,7 @@ def _tested(
         ).analyze_aggregates(control, variant)
         kept = (_width(adjusted) / _width(found)) ** 2
         if math.isfinite(kept) and kept > 1e-12:
-            found, reduction = adjusted, 1.0 - kept
+            found, reduction = adjusted, max(1.0 - kept, 0.0)
     possible = found.control > 0
     return replace(
         plain,

@@ -72,9 +72,10 @@ def test_a_loss_is_found_as_often_as_the_table_says():
     assert np.mean(found) == pytest.approx(0.95, abs=0.045)
 
 
-def test_power_is_as_designed():
-    metric, readers = METRICS["ctr"], 3000
-    history = values_of(draw_crowd(np.random.default_rng(18), 50_000).control, metric, True)
-    lift = experiments.smallest_lift(metric, history, True, readers)
-    seen = lifted(19, 300, readers, lift, (metric,), True)["ctr"]
+@pytest.mark.parametrize("cuped", [False, True])
+def test_power_is_as_designed(cuped):
+    history = draw_crowd(np.random.default_rng(18), 50_000).control
+    readers = experiments.designed(history, "page_views_per_session", 0.1, cuped)
+    metric = METRICS["page_views_per_session"]
+    seen = lifted(19, 300, readers, 0.1, (metric,), cuped)[metric.name]
     assert (seen.p_value < 0.05).mean() == pytest.approx(0.8, abs=0.1)
