@@ -53,7 +53,7 @@ def readers_needed(
     if now is None or found.effect is None or found.ci is None or found.effect <= 0:
         return None
     # with both sides of one size the two variances count the same; a design may weigh them otherwise
-    one_side = standard_error(found.ci) ** 2 * now.count() / 2.0
+    one_side = standard_error(found.ci) ** 2 * float(now.count()) / 2.0
     both = one_side * (1.0 / share + 1.0 / (1.0 - share))
     apart = float(stats.norm.isf(alpha / 2.0) + stats.norm.isf(1.0 - power))
     return math.ceil(both * (apart / found.effect) ** 2)
