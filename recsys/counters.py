@@ -108,9 +108,11 @@ class DecayedCounter:
 
     def restore(self, masses: NDArray[np.float64], landmarks: NDArray[np.float64]) -> None:
         """Take over what ``state`` gave."""
-        self._masses = np.array(masses, dtype=np.float64)
+        # room for what will be published: zeros that nobody touched take no memory
+        self._masses = np.zeros((len(masses) + len(masses) // 4 + 64, len(self.half_lives)))
+        self._masses[: len(masses)] = masses
         self.landmarks, self._scaled = np.array(landmarks, dtype=np.float64), None
-        self.size = len(self._masses)
+        self.size = len(masses)
 
 
 class TopRows:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.config import CovisitationConfig
+from recsys.growing_rows import GrowingRows
 from recsys.unique_rows import UniqueRows
 
 _AT_ONCE = 500_000
@@ -79,21 +80,32 @@ class Covisitation:
     """For each article the articles that its readers also read.
 
     Attributes:
-        rows_: (n, k) int32 articles in no order, -1 where there are fewer.
-        together_: (n, k) float32 weights of the pairs at ``landmark_``.
         masses_: (n,) weights of the openings at ``landmark_``.
         landmark_, latest_: unix seconds that weights are relative to; of the latest opening.
     """
 
     def __init__(self, config: CovisitationConfig) -> None:
         self.config = config
-        self.rows_ = np.full((0, config.neighbours), -1, dtype=np.int32)
-        self.together_ = np.zeros((0, config.neighbours), dtype=np.float32)
+        none = np.zeros((0, config.neighbours))
+        self._rows, self._together = _tables(none.astype(np.int32), none.astype(np.float32))
         self.masses_ = np.zeros(0)
         self.landmark_ = self.latest_ = 0.0
         self._version = 0
         self._unique, self._counted = UniqueRows(), False
         self._answered: tuple[tuple[bytes, int], Sums] | None = None
+
+    @property
+    def rows_(self) -> NDArray[np.int32]:
+        """(n, k) articles in no order, -1 where there are fewer."""
+        return self._rows.whole()
+
+    @property
+    def together_(self) -> NDArray[np.float32]:
+        """(n, k) weights of the pairs at ``landmark_``."""
+        return self._together.whole()
+
+    def __len__(self) -> int:
+        return len(self._rows)
 
     def fit(self, trails: Trails, size: int) -> "Covisitation":
         """Count pairs and keep each article's best.
@@ -119,8 +131,9 @@ class Covisitation:
         self._counted = False
         self._version += 1
         similarities = self._similarity(sums.together, self.masses_[sums.left], self.masses_[sums.right])
-        self.rows_, self.together_ = _best(
-            sums.left, sums.right, similarities, sums.together, (size, self.config.neighbours)
+        shape = (size, self.config.neighbours)
+        self._rows, self._together = _tables(
+            *_best(sums.left, sums.right, similarities, sums.together, shape)
         )
         return self
 
@@ -161,11 +174,12 @@ class Covisitation:
         if not self._counted:
             # looked up once: the sum over all articles would cost more than the pairs
             self._counted = bool(self.masses_.any())
-            self.landmark_ = self.landmark_ if self._counted or not len(self.rows_) else ts
+            self.landmark_ = self.landmark_ if self._counted or not len(self) else ts
         exponent = (ts - self.landmark_) / half_life
         if exponent > _MAX_EXPONENT:
             steps = np.floor(exponent)
-            self.together_ *= np.float32(np.exp2(-steps))
+            for _, part in self._together.parts():
+                part *= np.float32(np.exp2(-steps))
             self.masses_ *= np.exp2(-steps)
             self.landmark_ += float(steps * half_life)
             exponent -= steps
@@ -173,18 +187,18 @@ class Covisitation:
 
     def _lead_on(self, earlier: NDArray[np.int32], row: int, weights: NDArray[np.float64]) -> None:
         """Add pairs from several articles to one; a new pair takes the place of the weakest."""
-        hit = self.rows_[earlier] == row
+        hit, together = self._rows.take(earlier) == row, self._together.take(earlier)
         known = hit.any(axis=1)
-        place = np.where(known, hit.argmax(axis=1), self.together_[earlier].argmin(axis=1))
-        had = self.together_[earlier, place]
+        place = np.where(known, hit.argmax(axis=1), together.argmin(axis=1))
+        had = together[np.arange(len(earlier)), place]
         wins = known | (weights >= had)
         earlier, place = earlier[wins], place[wins]
-        self.rows_[earlier, place] = row
-        self.together_[earlier, place] = np.where(known, had + weights, weights)[wins]
+        self._rows.put(earlier, np.full(len(earlier), row), place)
+        self._together.put(earlier, np.where(known, had + weights, weights)[wins], place)
 
     def _lead_back(self, row: int, others: NDArray[np.int32], weights: NDArray[np.float64]) -> None:
         """Add pairs from one article to several; new pairs take the places of the weakest."""
-        linked, together = self.rows_[row], self.together_[row]
+        linked, together = self._rows.line(row), self._together.line(row)
         hit = linked == others[:, None]
         known = hit.any(axis=1)
         together[hit[known].argmax(axis=1)] += weights[known].astype(np.float32)
@@ -196,13 +210,13 @@ class Covisitation:
             together[weakest[wins]] = weights[fresh[wins]]
 
     def _make_room(self, size: int) -> None:
-        if size <= len(self.rows_):
+        if size <= len(self):
             return
-        more = max(size, int(1.2 * len(self.rows_)) + 16) - len(self.rows_)
-        width = self.rows_.shape[1]
-        self.rows_ = np.vstack((self.rows_, np.full((more, width), -1, np.int32)))
-        self.together_ = np.vstack((self.together_, np.zeros((more, width), np.float32)))
-        self.masses_ = np.concatenate((self.masses_, np.zeros(more)))
+        # eight bytes an article, where the tables have eight hundred: they give room in their own way
+        size = max(size, len(self) + len(self) // 64 + 16)
+        self.masses_ = np.concatenate((self.masses_, np.zeros(size - len(self.masses_))))
+        self._rows.reserve(size)
+        self._together.reserve(size)
 
     def _similarity(
         self, together: NDArray[np.float64], own: NDArray[np.float64], other: NDArray[np.float64]
@@ -215,17 +229,17 @@ class Covisitation:
 
     def _links(self, rows: NDArray[np.integer]) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """(r, k) neighbours of rows, -1 for none, and their similarities, as of the latest opening."""
-        others = self.rows_[rows]
+        others = self._rows.take(rows)
         now = float(np.exp2((self.landmark_ - self.latest_) / (self.config.half_life_days * _DAY)))
         own = self.masses_[rows][:, None] * now
         # the other articles' masses are only looked up where they count
         other = self.masses_[others] * now if self.config.popularity_balance else own
-        return others, self._similarity(self.together_[rows] * now, own, other)
+        return others, self._similarity(self._together.take(rows) * now, own, other)
 
     def of(self, row: int) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """Articles read with one article and how much, best first."""
-        if row >= len(self.rows_):
-            return self.rows_[:0, 0], self.masses_[:0]
+        if row >= len(self):
+            return np.zeros(0, np.int32), np.zeros(0)
         others, similarities = (found[0] for found in self._links(np.array([row])))
         order = np.lexsort((others, -similarities))
         order = order[(others >= 0)[order]]
@@ -235,7 +249,7 @@ class Covisitation:
         """Sums of similarity to what was read, (k,) most recent first, recent ones counting more."""
         past = past[: self.config.past]
         weights = self.config.recency ** np.arange(len(past))
-        inside = past < len(self.rows_)
+        inside = past < len(self)
         return self._step(past[inside], np.asarray(weights[inside], dtype=np.float64))
 
     def reached(self, past: NDArray[np.int32]) -> Sums:
@@ -258,7 +272,7 @@ class Covisitation:
 
     def _reach(self, past: NDArray[np.int32]) -> Sums:
         first = self.scores(past)
-        inside = first.rows < len(self.rows_)
+        inside = first.rows < len(self)
         rows, values = first.rows[inside], first.values[inside]
         if not self.config.walk or len(rows) == 0:
             return first
@@ -297,10 +311,15 @@ class Covisitation:
         times: NDArray[np.float64],
     ) -> None:
         """Take over what ``state`` gave; the arrays are changed by ``opened``."""
-        self.rows_, self.together_, self.masses_ = rows, together, masses
+        self._rows, self._together = _tables(rows, together)
+        self.masses_ = masses
         self.landmark_, self.latest_ = float(times[0]), float(times[1])
         self._counted = False
         self._version += 1
+
+
+def _tables(rows: NDArray[np.int32], together: NDArray[np.float32]) -> tuple[GrowingRows, GrowingRows]:
+    return GrowingRows(rows, -1), GrowingRows(together, 0.0)
 
 
 class _Pairs:

@@ -356,7 +356,7 @@ def covisited(state: State, rows: Rows, context: int | None, reader: Reader | No
     past = reader.rows if reader is not None else np.zeros(0, np.int32)
     past = past if context is None else np.array([context], np.int32)
     learned = state.learned.covisitation
-    if len(past) == 0 or len(learned.rows_) == 0:
+    if len(past) == 0 or len(learned) == 0:
         return np.full(len(rows), np.nan)
     found = learned.reached_with(past, rows)
     return np.asarray(found / (found + learned.config.half_at))

@@ -36,7 +36,9 @@ class Grouping:
         for level, codes in self.codes.items():
             if size > len(codes):
                 grown = np.full(
-                    max(size, int(len(codes) * 1.5) + 16), 0 if level == "everything" else NO_GROUP, np.int32
+                    max(size + size // 8, int(len(codes) * 1.5)) + 16,
+                    0 if level == "everything" else NO_GROUP,
+                    np.int32,
                 )
                 grown[: len(codes)] = codes
                 self.codes[level] = grown

@@ -11,12 +11,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.growing_rows import GrowingRows
 from recsys.lexical_index import LexicalIndex
+from recsys.nearest import BLOCK, highest, nearest_of
 from recsys.places import Places, best_of, places_of
 
 Vectors = NDArray[np.float32]
-_BLOCK = 2048
-_SAMPLED = 16
 
 
 class VectorIndex(Protocol):
@@ -209,67 +209,32 @@ def _found(
     return rows[best].astype(np.int32), scores[rows[best]]
 
 
-def _highest(scores: NDArray[np.float32], k: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Columns and values of the ``k`` highest entries of each row, best first, ties by column.
-
-    A sample of the columns gives each row a threshold that few entries reach; only those are sorted.
-    A row that turns out to have fewer than ``k`` of them is partitioned in full.
-    """
-    n = len(scores)
-    sample = scores[:, ::_SAMPLED]
-    rank = min(2 * (k // _SAMPLED) + 8, sample.shape[1] - 1)
-    threshold = -np.partition(-sample, rank, axis=1)[:, rank]
-    reached = scores >= threshold[:, None]
-    reached[reached.sum(axis=1) < k] = True
-    at, columns = np.nonzero(reached)
-    values = scores[at, columns]
-    order = np.lexsort((columns, -values, at))
-    starts = np.searchsorted(at, np.arange(n))
-    best = order[starts[:, None] + np.arange(k)]
-    return columns[best].astype(np.int32), values[best]
-
-
-def nearest_of(
-    wanted: NDArray[np.integer], vectors: Vectors, k: int, block: int = _BLOCK
-) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """The ``k`` nearest rows of some rows, exactly; zero rows get and give none.
-
-    Args:
-        wanted: (m,) rows whose neighbours are asked for.
-        vectors: (n, d) unit rows or zeros.
-        k: neighbours a row, less than n.
-        block: rows multiplied at a time; memory is block * n * 4 bytes.
-
-    Returns:
-        (m, k) rows, best first, ties by row, -1 where there are fewer; and (m, k) cosines, -inf there.
-    """
-    rows = np.full((len(wanted), k), -1, dtype=np.int32)
-    cosines = np.full((len(wanted), k), -np.inf, dtype=np.float32)
-    empty = ~np.any(vectors, axis=1)
-    for start in range(0, len(wanted) if k else 0, block):
-        part = wanted[start : start + block]
-        scores = vectors[part] @ vectors.T
-        scores[:, empty] = -np.inf
-        scores[np.arange(len(part)), part] = -np.inf
-        rows[start : start + block], cosines[start : start + block] = _highest(scores, k)
-    cosines[empty[wanted]] = -np.inf
-    rows[np.isneginf(cosines)] = -1
-    return rows, cosines
-
-
 class Neighbours:
     """The ``k`` nearest rows of every row, so that a request does no search.
 
-    Attributes:
+    Args:
         rows: (n, k) int32, best first, -1 where there are fewer.
         cosines: (n, k) float32, -inf where there are fewer.
     """
 
     def __init__(self, rows: NDArray[np.int32], cosines: NDArray[np.float32]) -> None:
-        self.rows, self.cosines = rows, cosines
+        self._rows, self._cosines = GrowingRows(rows, -1), GrowingRows(cosines, -np.inf)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def rows(self) -> NDArray[np.int32]:
+        """(n, k) of all rows; a copy once there are more than at the beginning."""
+        return self._rows.whole()
+
+    @property
+    def cosines(self) -> NDArray[np.float32]:
+        """(n, k) of all rows; a copy once there are more than at the beginning."""
+        return self._cosines.whole()
 
     @classmethod
-    def compute(cls, vectors: Vectors, k: int, block: int = _BLOCK) -> "Neighbours":
+    def compute(cls, vectors: Vectors, k: int, block: int = BLOCK) -> "Neighbours":
         """Exact neighbours of all rows; zero rows get and give none.
 
         Args:
@@ -282,7 +247,7 @@ class Neighbours:
         return cls(*nearest_of(np.arange(n), vectors, k, block))
 
     def place_group(
-        self, members: NDArray[np.int32], likeness: Callable[[int, int], Vectors], block: int = _BLOCK
+        self, members: NDArray[np.int32], likeness: Callable[[int, int], Vectors], block: int = BLOCK
     ) -> None:
         """Fill the lists of rows that are compared among themselves only.
 
@@ -291,21 +256,27 @@ class Neighbours:
             likeness: (b, m) of the members from one place to another with all members.
             block: members at a time.
         """
-        k = min(self.rows.shape[1], len(members) - 1)
+        k = min(self._rows.width, len(members) - 1)
         for start in range(0, len(members) if k > 0 else 0, block):
             stop = min(start + block, len(members))
             scores = likeness(start, stop)
             scores[np.arange(stop - start), np.arange(start, stop)] = -np.inf
-            columns, values = _highest(scores, k)
+            columns, values = highest(scores, k)
             self.rows[members[start:stop], :k] = members[columns]
             self.cosines[members[start:stop], :k] = values
 
     def of(self, row: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Rows and cosines of the neighbours of ``row``, best first."""
-        if row >= len(self.rows):
+        if row >= len(self):
             return np.zeros(0, np.int32), np.zeros(0, np.float32)
-        found = self.rows[row] >= 0
-        return self.rows[row][found], self.cosines[row][found]
+        rows = self._rows.line(row)
+        found = rows >= 0
+        return rows[found], self._cosines.line(row)[found]
+
+    def first_of(self, rows: NDArray[np.integer], n: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """The ``n`` nearest of each of some rows, (m, n) rows and cosines; of what has none, none."""
+        rows = rows[rows < len(self)]
+        return self._rows.take(rows, slice(n)), self._cosines.take(rows, slice(n))
 
     def insert(self, row: int, cosines: NDArray[np.float32], has: NDArray[np.bool_]) -> None:
         """Put a new or changed article into its own list and into every list it belongs in.
@@ -320,41 +291,43 @@ class Neighbours:
 
     def plan(self, row: int, cosines: NDArray[np.float32], has: NDArray[np.bool_]) -> Places:
         """Where a new or changed article belongs, as for ``insert``; there is room for it (``reserve``)."""
-        return places_of(row, cosines, has, self.rows, self.cosines)
+        return places_of(row, cosines, has, self._rows, self._cosines)
 
     def put(self, row: int, places: Places) -> None:
         """Do what ``plan`` found; nothing else may have been put since."""
-        if self.rows.shape[1] == 0:
+        if self._rows.width == 0:
             return
         self._drop(places.left, places.at)
-        self.rows[row], self.cosines[row] = -1, -np.inf
-        self.rows[row, : len(places.own)], self.cosines[row, : len(places.own)] = places.own, places.cosines
+        rows, cosines = self._rows.line(row), self._cosines.line(row)
+        rows[:], cosines[:] = -1, -np.inf
+        rows[: len(places.own)], cosines[: len(places.own)] = places.own, places.cosines
         self._place(places.wanted, row, places.values)
 
     def _place(self, lists: NDArray[np.intp], row: int, cosines: NDArray[np.float32]) -> None:
-        widened = np.column_stack((self.cosines[lists], cosines))
-        members = np.column_stack((self.rows[lists], np.full(len(lists), row, np.int32)))
+        widened = np.column_stack((self._cosines.take(lists), cosines))
+        members = np.column_stack((self._rows.take(lists), np.full(len(lists), row, np.int32)))
         order = np.argsort(-widened, axis=1, kind="stable")[:, :-1]
-        self.cosines[lists] = np.take_along_axis(widened, order, axis=1)
-        self.rows[lists] = np.take_along_axis(members, order, axis=1)
+        self._cosines.put(lists, np.take_along_axis(widened, order, axis=1))
+        self._rows.put(lists, np.take_along_axis(members, order, axis=1))
 
     def _drop(self, lists: NDArray[np.intp], places: NDArray[np.intp]) -> None:
         """Close the gaps that a row leaves in the lists that held it."""
         for at, place in zip(lists.tolist(), places.tolist(), strict=True):
-            self.rows[at, place:-1] = self.rows[at, place + 1 :]
-            self.cosines[at, place:-1] = self.cosines[at, place + 1 :]
-            self.rows[at, -1], self.cosines[at, -1] = -1, -np.inf
+            rows, cosines = self._rows.line(at), self._cosines.line(at)
+            rows[place:-1], cosines[place:-1] = rows[place + 1 :], cosines[place + 1 :]
+            rows[-1], cosines[-1] = -1, -np.inf
 
     def reserve(self, size: int) -> None:
         """Make room for rows below ``size``; what is read meanwhile stays as it is."""
-        n, k = self.rows.shape
+        k = self._rows.width
         width = k if k >= 50 else max(k, min(100, size - 1))
-        if size > n or width > k:
-            capacity = max(size, int(n * 1.2) + 64) if size > n else n
-            rows = np.full((capacity, width), -1, dtype=np.int32)
-            cosines = np.full((capacity, width), -np.inf, dtype=np.float32)
-            rows[:n, :k], cosines[:n, :k] = self.rows, self.cosines
-            self.rows, self.cosines = rows, cosines
+        if width > k:
+            # of a catalogue that was too small for full lists: there is little to copy
+            more = ((0, 0), (0, width - k))
+            self._rows = GrowingRows(np.pad(self.rows, more, constant_values=-1), -1)
+            self._cosines = GrowingRows(np.pad(self.cosines, more, constant_values=-np.inf), -np.inf)
+        self._rows.reserve(size)
+        self._cosines.reserve(size)
 
 
 def duplicate_groups(neighbours: Neighbours, threshold: float) -> NDArray[np.int32]:
@@ -367,7 +340,7 @@ def duplicate_groups(neighbours: Neighbours, threshold: float) -> NDArray[np.int
     Returns:
         (n,) lowest row of the group, -1 for articles without near-duplicate.
     """
-    parent = np.arange(len(neighbours.rows))
+    parent = np.arange(len(neighbours))
 
     def root(row: int) -> int:
         while parent[row] != row:

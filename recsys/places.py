@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.growing_rows import GrowingRows
+
 Floats32 = NDArray[np.float32]
 Positions = NDArray[np.intp]
 
@@ -31,7 +33,7 @@ class Places:
 
 
 def places_of(
-    row: int, cosines: Floats32, has: NDArray[np.bool_], lists: NDArray[np.int32], values: Floats32
+    row: int, cosines: Floats32, has: NDArray[np.bool_], lists: GrowingRows, values: GrowingRows
 ) -> Places:
     """Where an article belongs; nothing is changed.
 
@@ -42,10 +44,8 @@ def places_of(
         lists: (m, k) neighbours of each row, best first, -1 where there are fewer; m >= n.
         values: (m, k) cosines of the neighbours.
     """
-    width = lists.shape[1]
-    # what never had a list of its own stands in no other
-    held = lists == row if width and lists[row, 0] >= 0 else np.zeros((0, width), bool)
-    left, at = np.nonzero(held)
+    width = lists.width
+    left, at = _held_by(row, lists)
     others = np.flatnonzero(has)
     others = others[others != row] if width else others[:0]
     best = others[best_of(cosines[others], width)]
@@ -53,17 +53,30 @@ def places_of(
     return Places(best, cosines[best], wanted, cosines[wanted], left, at)
 
 
-def _floors(left: Positions, at: Positions, lists: NDArray[np.int32], values: Floats32) -> Floats32:
+def _held_by(row: int, lists: GrowingRows) -> tuple[Positions, Positions]:
+    """The lists that hold an article, and where."""
+    # what never had a list of its own stands in no other
+    if not lists.width or lists.line(row)[0] < 0:
+        return np.zeros(0, np.intp), np.zeros(0, np.intp)
+    lefts, places = [], []
+    for begin, part in lists.parts():
+        left, at = np.nonzero(part == row)
+        lefts.append(begin + left)
+        places.append(at)
+    return np.concatenate(lefts), np.concatenate(places)
+
+
+def _floors(left: Positions, at: Positions, lists: GrowingRows, values: GrowingRows) -> Floats32:
     """(m,) what a cosine must exceed to enter each list once the article has left those that hold it."""
-    floors = values[:, -1].copy()
-    full = lists[left, -1] >= 0
+    floors = np.concatenate([part[:, -1] for _, part in values.parts()])
+    full = lists.take(left, -1) >= 0
     floors[left[~full]] = -np.inf
     # a full list that it left has others, not kept here, between its last place and the rest
     left, at = left[full], at[full]
-    if values.shape[1] == 1:
+    if values.width == 1:
         floors[left] = np.inf
     else:
-        floors[left] = np.where(at == values.shape[1] - 1, values[left, -2], values[left, -1])
+        floors[left] = np.where(at == values.width - 1, values.take(left, -2), values.take(left, -1))
     return floors
 
 

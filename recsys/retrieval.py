@@ -64,9 +64,8 @@ def history_rows(state: State, eligibility: Eligibility, reader: Reader, n: int,
         n: how many, the ones nearest to any of these openings.
         per_read: at most so many of each opening.
     """
-    near, past = state.neighbours, reader.rows[:_OPENINGS]
-    past = past[past < len(near.rows)]
-    rows, cosines = near.rows[past, :per_read].ravel(), near.cosines[past, :per_read].ravel()
+    near = state.neighbours.first_of(reader.rows[:_OPENINGS], per_read)
+    rows, cosines = near[0].ravel(), near[1].ravel()
     allowed = np.flatnonzero((rows >= 0) & eligibility.mask(state.catalog, rows))
     rows, cosines = rows[allowed], cosines[allowed]
     last, which = state.unique_rows.of(rows)

@@ -123,7 +123,9 @@ class Topics:
     @classmethod
     def restore(cls, arrays: Mapping[str, NDArray[np.generic]]) -> "Topics":
         """From what ``state`` gave; the codes are copied because serving adds to them."""
-        return cls(**{**arrays, "codes": np.array(arrays["codes"])})
+        found = cls(**{**arrays, "codes": np.array(arrays["codes"])})
+        found.resize(len(found.codes) + len(found.codes) // 16)
+        return found
 
 
 def centred(vectors: Vectors, centre: Vectors) -> Vectors:

@@ -19,6 +19,8 @@ LAYERS = (
     {"candidates", "exposed", "logged", "config", "store", "bundle"},
     {
         "counters",
+        "growing_rows",
+        "nearest",
         "unique_rows",
         "key_sets",
         "distinct",

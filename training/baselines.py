@@ -92,7 +92,7 @@ def section_affinity(asked: Asked) -> Scores:
 def item_knn(asked: Asked) -> Scores:
     """Sum of co-visitation with the past."""
     learned = asked.state.learned.covisitation
-    if len(asked.past) == 0 or len(learned.rows_) == 0:
+    if len(asked.past) == 0 or len(learned) == 0:
         return asked.nothing()
     return learned.scores_of(asked.past, asked.rows)
 

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from recsys.bundle import Bundle, Registry, read_manifest
 from recsys.errors import BundleError
-from recsys.index import Neighbours, nearest_of
+from recsys.index import Neighbours
+from recsys.nearest import nearest_of
 from recsys.snapshot import CATALOG
 
 _BLOCK = 4096
@@ -194,5 +195,5 @@ def _read(path: Path) -> tuple[list[str], NDArray[np.float32], Neighbours]:
     neighbours = Neighbours(
         bundle.array("neighbour_rows", mapped=True), bundle.array("neighbour_cosines", mapped=True)
     )
-    count = len(neighbours.rows)
+    count = len(neighbours)
     return ids[:count], bundle.array("vectors", mapped=True)[:count], neighbours

@@ -47,7 +47,7 @@ def hide_all_but(count: int) -> Callable[[State], None]:
 
 def points_nowhere(state: State) -> None:
     """Neighbours that are no articles: every file is whole, and the first related list fails."""
-    state.neighbours.rows = np.full_like(state.neighbours.rows, 10_000_000)
+    state.neighbours.rows[:] = 10_000_000
 
 
 def rewrite_manifest(folder: Path, change: Callable[[dict], None]) -> None:  # type: ignore[type-arg]
