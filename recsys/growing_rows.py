@@ -70,13 +70,18 @@ class GrowingRows:
         found[old], found[new] = first, last
         return found
 
-    def put(self, rows: NDArray[np.integer], values: Any, columns: NDArray[np.integer] | None = None) -> None:
+    def put(
+        self, rows: NDArray[np.integer], values: Table, columns: NDArray[np.integer] | None = None
+    ) -> None:
         """Set ``rows`` to values (m, k), or one place of each to (m,) values."""
-        split, values = len(self._base), np.broadcast_to(values, (len(rows), *np.shape(values)[1:]))
-        for part, chosen in ((self._base, rows < split), (self._tail, rows >= split)):
-            if chosen.any():
-                own = rows[chosen] - (0 if part is self._base else split)
-                part[own if columns is None else (own, columns[chosen])] = values[chosen]
+        split = len(self._base)
+        old = rows < split
+        if old.all():
+            self._base[rows if columns is None else (rows, columns)] = values
+            return
+        for part, begin, chosen in ((self._base, 0, old), (self._tail, split, ~old)):
+            own = rows[chosen] - begin
+            part[own if columns is None else (own, columns[chosen])] = values[chosen]
 
     def whole(self) -> Table:
         """(n, k) everything; the table itself while it has one part, else a copy that is only read."""
