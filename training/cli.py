@@ -12,6 +12,7 @@ from training import (
     cli_data,
     cli_experiment_runs,
     cli_models,
+    cli_ope,
     cli_replay,
     cli_serve,
     cli_store,
@@ -41,6 +42,7 @@ for command in (
     app.command()(command)
 app.command()(cli_serve.doctor)
 app.command()(cli_replay.replay)
+app.command()(cli_ope.ope)
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """The command that makes a served list again."""
 
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,7 +12,7 @@ from recsys.errors import DataError
 from recsys.store import open_store
 from training import console
 from training.cli_options import ConfigFile, Models
-from training.replaying import Replayer
+from training.replaying import Leaning, Replayer
 
 
 def replay(
@@ -25,18 +26,9 @@ def replay(
 
     Example: recsys replay 4f1c --store sqlite:///site.db --models models
     """
-    from serving.rescoring import read_rescored
-
-    entries = read_rescored(models)
-
-    def leaned(version: str, ts: float) -> bool:
-        mine = [e for e in entries if e["version"] == version]
-        before = [e for e in mine if datetime.fromisoformat(e["at"]).timestamp() <= ts]
-        return bool(before) and bool(before[-1]["leaning"])
-
     opened = open_store(store, create=False)
     settings = None if config is None else load_config(config)
-    found = Replayer(Registry(models), opened, settings, leaned).replay(request_id)
+    found = Replayer(Registry(models), opened, settings, leaning(models)).replay(request_id)
     opened.close()
     if as_json:
         console.print_json(found.as_dict())
@@ -48,3 +40,17 @@ def replay(
         console.say(f"likely cause of differences: {cause}")
     if found.differences or found.causes:
         raise DataError(f"not identical: {'; '.join(found.differences or found.causes)}")
+
+
+def leaning(models: Path) -> Leaning:
+    """Whether serving leaned away from what a version had learned, at a unix time; see ``Replayer``."""
+    from serving.rescoring import read_rescored
+
+    entries = read_rescored(models)
+
+    def leaned(version: str, ts: float) -> bool:
+        mine = [e for e in entries if e["version"] == version]
+        before = [e for e in mine if datetime.fromisoformat(e["at"]).timestamp() <= ts]
+        return bool(before) and bool(before[-1]["leaning"])
+
+    return leaned

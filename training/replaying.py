@@ -1,7 +1,6 @@
 """A served list made again from the log: the bundle, the articles, the events and the rules of its moment."""
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -110,7 +109,7 @@ class Replayer:
                 f"the list {request_id!r} came by import or from an older service: nothing to replay"
             )
         asked = Asked.from_json(first.asked)
-        version, kept = str(first.model_version), _KeptRankings()
+        version, kept = str(first.model_version), KeptRankings()
         # rankings that were kept from earlier requests are made as of then
         for seq, at in sorted({each.ranked for each in shown if each.ranked is not None}):
             kept.wanted = frozenset(each.surface for each in shown if each.ranked == (seq, at))
@@ -125,7 +124,7 @@ class Replayer:
         return found
 
     def _again(
-        self, state: State, shown: Sequence[Exposed], ts: float, asked: Asked, kept: "_KeptRankings"
+        self, state: State, shown: Sequence[Exposed], ts: float, asked: Asked, kept: "KeptRankings"
     ) -> Mapping[str, Slate]:
         first, sides = replace(shown[0], ts=ts), _Sides.of(shown, self._runs)
         made = self._made(state, first, asked, kept, sides.overrides)
@@ -141,29 +140,38 @@ class Replayer:
         explorer = Explorer(made.funnel)
         return left_to_chance(explorer, made.slates, made.query, draws, rival, asked.page)
 
-    @contextmanager
-    def near(self, first: Exposed, version: str) -> Iterator[Made]:
-        """The lists of an answer, with rankings of its own moment, before anything is left to chance.
+    def near(
+        self,
+        first: Exposed,
+        version: str,
+        kept: "KeptRankings | None" = None,
+        shown: Sequence[Exposed] = (),
+    ) -> Made:
+        """The lists of an answer before anything is left to chance.
 
         Unlike ``replay`` it never goes back in the log: what is asked should come in the order of what was
-        known, and an article may be known some moments early. Experiments that it was under are left out.
+        known, and an article may be known some moments early.
 
         Args:
-            first: a list of the answer, with what was asked and known.
+            first: a list of the answer, with what was asked and known, and when.
             version: bundle that makes them.
+            kept: rankings of earlier moments; those that it wants are put there.
+            shown: the answer's lists, to be made under their sides of experiments; without, under none.
         """
         known, then = first.known or Known(0, 0, 0), self._then
         if then is not None and then.version == version:
             known = then.at_least(known)
         state = self._at(version, known, first.ts).state
-        yield self._made(state, first, Asked.from_json(first.asked or {}), _KeptRankings(), {})
+        asked = Asked.from_json(first.asked or {})
+        overrides = _Sides.of(shown, self._runs).overrides if shown else {}
+        return self._made(state, first, asked, KeptRankings() if kept is None else kept, overrides)
 
     def _made(
         self,
         state: State,
         first: Exposed,
         asked: Asked,
-        kept: "_KeptRankings",
+        kept: "KeptRankings",
         overrides: Mapping[str, Value],
     ) -> Made:
         kind, name = first.reader
@@ -242,7 +250,7 @@ class _Sides(NamedTuple):
         return cls(overrides, drafted)
 
 
-class _KeptRankings:
+class KeptRankings:
     """Rankings of earlier moments; see ``recsys.slate.Memo``.
 
     Attributes:

@@ -45,18 +45,18 @@ def build_config(values: Mapping[str, Any], origin: str) -> Config:
 def validated(model: type[_S], values: Mapping[str, Any], origin: str) -> _S:
     """A checked section: ``values`` over the defaults of ``model``; errors as of ``build_config``."""
     try:
-        return model.model_validate(_over(model().model_dump(), values))
+        return model.model_validate(over(model().model_dump(), values))
     except ValidationError as error:
         raise ConfigError(f"{origin}: {places(error)}") from error
 
 
-def _over(defaults: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+def over(defaults: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
     """``values`` over ``defaults``, section by section, so that one key can be given alone."""
     merged = dict(defaults)
     for key, value in values.items():
         below = merged.get(key)
         nested = isinstance(below, Mapping) and isinstance(value, Mapping)
-        merged[key] = _over(below, value) if nested else value  # type: ignore[arg-type]
+        merged[key] = over(below, value) if nested else value  # type: ignore[arg-type]
     return merged
 
 

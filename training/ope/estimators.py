@@ -147,3 +147,12 @@ def served(lists: LoggedLists) -> Estimate:
     """What the logged lists earned."""
     values = lists.rewards.sum(axis=1)
     return _with_interval(float(values.mean()), values, lists.readers)
+
+
+def relative(one: Estimate, other: Estimate, readers: Codes) -> Estimate | None:
+    """By what share the first earns more than the second; None where that earns nothing."""
+    if other.value <= 0.0:
+        return None
+    ratio = one.value / other.value
+    values = (one.values - ratio * other.values) / other.value
+    return _with_interval(ratio - 1.0, values + ratio - 1.0, readers)

@@ -30,8 +30,8 @@ class Support:
         unsupported: share of the judged policy's probability that the log's policy never shows.
         effective_lists: (sum of weights)^2 / sum of squares, at the place where it is least.
         effective_readers: the same with the weights of each reader summed first.
-        mean_weight: at the place where it misses 1 - ``unsupported`` by most standard errors.
-        off: by how many.
+        mean_weight: of lists; where propensities are right it is 1 - ``unsupported``.
+        off: by how many standard errors it is not.
         largest_weight: of any place.
         clipped: share of places whose weight is above the cap.
         clipped_weight: share of all weight that lies above it.
@@ -60,7 +60,8 @@ class Support:
                 f"{self.kind}: the log is worth {self.effective_readers:,.1f} readers of the policy "
                 f"(at least {MIN_EFFECTIVE_READERS:.0f}); log for longer, or raise [randomisation] share"
             )
-        if self.off > _TOO_FAR:
+        elif self.unsupported <= MAX_UNSUPPORTED and self.off > _TOO_FAR:
+            # with few lists an error of rare, high weights says little
             found.append(
                 f"{self.kind}: weights average {self.mean_weight:.3f} where they must average "
                 f"{1.0 - self.unsupported:.3f}; the propensities are not those of the lists"
@@ -83,19 +84,14 @@ def support_of(lists: LoggedLists, kind: str, unsupported: float, cap: float) ->
     """
     weights, shown = weights_of(lists, kind), lists.shown
     codes = np.unique(lists.readers, return_inverse=True)[1]
-    effective, effective_readers, mean, off = np.inf, np.inf, 1.0, -1.0
+    effective = effective_readers = float(len(lists))
     for place in np.flatnonzero(shown.any(axis=0)).tolist():
         there = shown[:, place]
         own = weights[there, place]
         effective = min(effective, _effective(own))
-        effective_readers = min(
-            effective_readers, _effective(np.bincount(codes[there], own).astype(np.float64))
-        )
-        error = clustered_error(own, codes[there])[0]
-        missed = abs(float(own.mean()) - (1.0 - unsupported))
-        far = missed / error if error > 0 else (0.0 if missed < 1e-6 else np.inf)
-        if far > off:
-            mean, off = float(own.mean()), float(far)
+        sums = np.bincount(codes[there], own).astype(np.float64)
+        effective_readers = min(effective_readers, _effective(sums))
+    mean, off = _mean(lists, weights, kind, unsupported)
     inside = weights[shown]
     over = inside > cap
     lost = float((inside[over] - cap).sum() / max(inside.sum(), 1e-300))
@@ -103,6 +99,17 @@ def support_of(lists: LoggedLists, kind: str, unsupported: float, cap: float) ->
     return Support(
         kind, unsupported, effective, effective_readers, mean, off, largest, float(over.mean()), lost
     )
+
+
+def _mean(lists: LoggedLists, weights: Floats, kind: str, unsupported: float) -> tuple[float, float]:
+    """The mean weight of lists, and by how many standard errors it misses what it must be."""
+    shown = lists.shown
+    if kind == "item":
+        own = (weights * shown).sum(axis=1) / np.maximum(shown.sum(axis=1), 1)
+    else:
+        own = weights[np.arange(len(lists)), shown.sum(axis=1) - 1]
+    error, missed = clustered_error(own, lists.readers)[0], abs(own.mean() - (1.0 - unsupported))
+    return float(own.mean()), float(missed / max(error, 1e-9))
 
 
 def _effective(weights: Floats) -> float:
