@@ -90,6 +90,8 @@ class Covisitation:
         self._rows, self._together = _tables(none.astype(np.int32), none.astype(np.float32))
         self.masses_ = np.zeros(0)
         self.landmark_ = self.latest_ = 0.0
+        # what divides the weight of a pair, by how far apart its articles were opened
+        self._apart = np.arange(1.0, config.reach + 1.0) ** config.closeness
         self._version = 0
         self._unique, self._counted = UniqueRows(), False
         self._answered: tuple[tuple[bytes, int], Sums] | None = None
@@ -164,7 +166,7 @@ class Covisitation:
         before = before[: self.config.reach]
         if len(before) == 0:
             return
-        weights = weight / np.arange(1.0, len(before) + 1.0) ** self.config.closeness
+        weights = weight / self._apart[: len(before)]
         self._lead_on(before, row, weights)
         self._lead_back(row, before, self.config.backward * weights)
 
@@ -187,14 +189,16 @@ class Covisitation:
 
     def _lead_on(self, earlier: NDArray[np.int32], row: int, weights: NDArray[np.float64]) -> None:
         """Add pairs from several articles to one; a new pair takes the place of the weakest."""
-        hit, together = self._rows.take(earlier) == row, self._together.take(earlier)
-        known = hit.any(axis=1)
-        place = np.where(known, hit.argmax(axis=1), together.argmin(axis=1))
-        had = together[np.arange(len(earlier)), place]
-        wins = known | (weights >= had)
-        earlier, place = earlier[wins], place[wins]
-        self._rows.put(earlier, np.full(len(earlier), row), place)
-        self._together.put(earlier, np.where(known, had + weights, weights)[wins], place)
+        for number, own, chosen in self._rows.parted(earlier):
+            linked, together = self._rows.part(number), self._together.part(number)
+            hit, added = linked[own] == row, weights[chosen]
+            known = hit.any(axis=1)
+            place = np.where(known, hit.argmax(axis=1), together[own].argmin(axis=1))
+            had = together[own, place]
+            wins = known | (added >= had)
+            own, place = own[wins], place[wins]
+            linked[own, place] = row
+            together[own, place] = np.where(known, had + added, added)[wins]
 
     def _lead_back(self, row: int, others: NDArray[np.int32], weights: NDArray[np.float64]) -> None:
         """Add pairs from one article to several; new pairs take the places of the weakest."""

@@ -249,7 +249,9 @@ class _View:
         Where an article has few impressions its author's rate stands in, else its subsection's.
         """
         overall, lift = self.overall_rate(half_life_hours), self.author_lift
-        usual = self.usual_rates(half_life_hours) * np.exp(np.where(np.isnan(lift), 0.0, lift))
+        usual, signed = self.usual_rates(half_life_hours), ~np.isnan(lift)
+        if signed.any():
+            usual = np.where(signed, usual * np.exp(lift), usual)
         rates = self.state.popularity.ctr(self.moment.count_at, self.rows, half_life_hours, usual)
         return _log_lift(rates, overall)
 

@@ -50,6 +50,21 @@ class GrowingRows:
         yield 0, self._base
         yield len(self._base), self._tail[: self._size - len(self._base)]
 
+    def part(self, number: int) -> Table:
+        """The part 0 or 1 with room for more rows, a view to be changed in place."""
+        return self._tail if number else self._base
+
+    def parted(self, rows: NDArray[np.integer]) -> list[tuple[int, NDArray[np.integer], Any]]:
+        """Numbers of the parts that hold ``rows``, with places in the part, and which of ``rows`` they are.
+
+        They are the same for all tables that began with as many rows.
+        """
+        split = len(self._base)
+        old = rows < split
+        if old.all():
+            return [(0, rows, slice(None))]
+        return [(0, rows[old], old), (1, rows[~old] - split, ~old)]
+
     def line(self, row: int) -> Table:
         """(k,) one row, a view to be changed in place."""
         split = len(self._base)
@@ -70,18 +85,10 @@ class GrowingRows:
         found[old], found[new] = first, last
         return found
 
-    def put(
-        self, rows: NDArray[np.integer], values: Table, columns: NDArray[np.integer] | None = None
-    ) -> None:
-        """Set ``rows`` to values (m, k), or one place of each to (m,) values."""
-        split = len(self._base)
-        old = rows < split
-        if old.all():
-            self._base[rows if columns is None else (rows, columns)] = values
-            return
-        for part, begin, chosen in ((self._base, 0, old), (self._tail, split, ~old)):
-            own = rows[chosen] - begin
-            part[own if columns is None else (own, columns[chosen])] = values[chosen]
+    def put(self, rows: NDArray[np.integer], values: Table) -> None:
+        """Set ``rows`` to values (m, k)."""
+        for number, own, chosen in self.parted(rows):
+            self.part(number)[own] = values[chosen]
 
     def whole(self) -> Table:
         """(n, k) everything; the table itself while it has one part, else a copy that is only read."""

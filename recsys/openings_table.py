@@ -29,6 +29,11 @@ def rows_of(openings: Openings) -> NDArray[np.int32]:
     return np.asarray((openings & _ROW).astype(np.int32) - np.int32(1))
 
 
+def holds(line: Openings, row: int) -> NDArray[np.bool_]:
+    """Which openings are of an article."""
+    return np.asarray((line & _ROW) == row + 1)
+
+
 def times_of(openings: Openings) -> NDArray[np.float64]:
     """Unix seconds of openings, -inf where there is none."""
     return np.asarray(np.where(openings == 0, -np.inf, (openings >> _SHIFT) / TICKS))

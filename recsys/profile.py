@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from recsys.config import ProfileConfig
 from recsys.lately_used import LatelyUsed
-from recsys.openings_table import TICKS, Openings, OpeningsTable, packed, rows_of, tick_of
+from recsys.openings_table import TICKS, Openings, OpeningsTable, holds, packed, rows_of, tick_of
 
 
 def reader_key(reader: str) -> int:
@@ -63,7 +63,7 @@ class Histories:
             trusted: whether it may say something to other readers too.
         """
         line, tick = self._table.line(self._slot(key, trusted)), tick_of(ts)
-        places = np.flatnonzero(rows_of(line) == row)
+        places = holds(line, row).nonzero()[0]
         if trusted:
             if key in self._doubted:
                 self._doubted[key].discard(row)
@@ -72,9 +72,10 @@ class Histories:
         end = int(places[0]) if len(places) else len(line) - 1
         if len(places) and tick <= int(line[end]) >> 28:
             return
-        at = int(np.count_nonzero(line >= (tick + 1) << 28))
+        # mostly the latest of all
+        at = 0 if tick >= int(line[0]) >> 28 else int(np.count_nonzero(line >= (tick + 1) << 28))
         if at < len(line):
-            line[at + 1 : end + 1] = line[at:end].copy()
+            line[at + 1 : end + 1] = line[at:end]
             line[at] = packed(row, tick)
 
     def _doubt(self, key: int, row: int, line: Openings) -> None:
@@ -92,7 +93,8 @@ class Histories:
         if slot is None:
             return np.zeros(0, np.int32)
         line, tick = self._table.line(slot), tick_of(ts)
-        line = line[np.count_nonzero(line >= (tick + 1) << 28) : np.count_nonzero(line)]
+        later = 0 if tick >= int(line[0]) >> 28 else np.count_nonzero(line >= (tick + 1) << 28)
+        line = line[later : np.count_nonzero(line)]
         if doubted := self._doubted.get(key):
             line = line[~np.isin(rows_of(line), tuple(doubted))]
         if len(line) and tick - (int(line[-1]) >> 28) > pause * TICKS:
@@ -104,7 +106,7 @@ class Histories:
     def has_opened(self, key: int, row: int) -> bool:
         """Whether a trusted opening of the article is remembered."""
         slot = self._slots.get(key)
-        known = slot is not None and bool((rows_of(self._table.line(slot)) == row).any())
+        known = slot is not None and bool(holds(self._table.line(slot), row).any())
         return known and row not in self._doubted.get(key, ())
 
     def hide(self, key: int, row: int) -> None:
