@@ -10,7 +10,7 @@ from rich.text import Text
 from recsys.errors import RecsysError
 from training import (
     cli_data,
-    cli_experiment_runs,
+    cli_experiment,
     cli_models,
     cli_ope,
     cli_replay,
@@ -28,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(cli_data.import_app, name="import")
-app.add_typer(cli_experiment_runs.experiment_app, name="experiment")
+app.add_typer(cli_experiment.experiment_app, name="experiment")
 app.add_typer(cli_models.models_app, name="models")
 app.add_typer(cli_store.store_app, name="store")
 app.add_typer(cli_sync.sync_app, name="sync")

@@ -14,9 +14,6 @@ from recsys.store import open_store
 from training import console
 from training.experiment import runs
 
-experiment_app = typer.Typer(
-    help="Design, run and judge experiments on lists.", no_args_is_help=True, pretty_exceptions_enable=False
-)
 Name = Annotated[str, typer.Argument(help="Id of the experiment.")]
 Definition = Annotated[Path, typer.Option("--config", help="TOML with [[experiment]].")]
 Url = Annotated[str, typer.Option("--store", help="sqlite:///PATH, of the running service.")]
@@ -24,7 +21,6 @@ AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 At = Annotated[str | None, typer.Option(help="Time of it, for services with --as-of; the clock's without.")]
 
 
-@experiment_app.command()
 def start(
     name: Name,
     config: Definition,
@@ -66,7 +62,6 @@ def start(
         console.say(f"readers take part from its start on, {experiment.start.isoformat()}")
 
 
-@experiment_app.command()
 def stop(
     name: Name,
     store: Url,
@@ -92,7 +87,6 @@ def stop(
         console.say(f"{name} is stopped; its readers get the usual lists from now on")
 
 
-@experiment_app.command("list")
 def list_experiments(store: Url, at: At = None, as_json: AsJson = False) -> None:
     """Every experiment that was started: when, how it ended, what reports said, what was decided.
 

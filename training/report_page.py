@@ -4,20 +4,16 @@ It is a function of the report's values alone, so the same values give the same 
 number of the JSON file carries its path there as ``data-path``.
 """
 
-import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from training import plots
-from training.generic import Block, Cell, blocks, number
+from training.generic import Block, Cell, blocks
+from training.pages import Cells, environment
 from training.verdict import plain
 
-TEMPLATES = Path(__file__).parent / "templates"
 _FIGURES = "figure-"
 _CURVES = 24
 
@@ -28,55 +24,26 @@ def render(values: Mapping[str, Any]) -> str:
     Args:
         values: of ``training.report.with_report``; ``references`` and ``lists`` are shown where they stand.
     """
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(number=number, plain=plain, day=_day)
-    view = _View(values)
-    return environment.get_template("report.html").render(v=values, view=view)
+    made = environment()
+    made.filters.update(plain=plain)
+    return made.get_template("report.html").render(v=values, view=_View(values))
 
 
-def _day(text: str | None) -> str:
-    """A time to the minute."""
-    return "-" if text is None else f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M %Z}"
-
-
-class _View:
+class _View(Cells):
     """What the template asks for beside the values: orders, cells and plots."""
 
     def __init__(self, values: Mapping[str, Any]) -> None:
-        self._values = values
+        super().__init__(values)
         self.single: str = values["against_best_single"].get("signal", "")
         rankings = values["rankings"]
         others = sorted((name for name in rankings if name != "funnel"), key=lambda n: -rankings[n]["auc"])
         self.models = ["funnel", *others] if others else list(rankings)
-
-    def cell(self, *path: str | int, sign: bool = False, short: bool = False) -> Markup:
-        """A table cell with a number of the values, or an interval."""
-        return Markup('<td data-path="{}">{}</td>').format(*self._told(path, sign, short))
 
     def at(self, cell: Cell | None) -> Markup:
         """A cell of a table of any shape."""
         if cell is None:
             return Markup("<td>-</td>")
         return self.cell(*cell.path) if cell.interval is None else self.both(cell.path, cell.interval)
-
-    def both(self, path: Sequence[str | int], interval: Sequence[str | int]) -> Markup:
-        """A cell with a number and, below it, its interval."""
-        mean, span = self._told(path), self._told(interval)
-        form = '<td><span data-path="{}">{}</span><br><small data-path="{}">{}</small></td>'
-        return Markup(form).format(*mean, *span)  # noqa: S704
-
-    def _told(self, path: Sequence[str | int], sign: bool = False, short: bool = False) -> tuple[str, str]:
-        """A path of the values as JSON, and what stands there as text."""
-        value: Any = self._values
-        for step in path:
-            value = value[step]
-        return json.dumps(path), f"{value:,g}" if short else number(value, sign)
 
     def models_plot(self) -> Markup:
         """AUC of every model."""

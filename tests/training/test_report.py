@@ -4,7 +4,6 @@ import copy
 import json
 import re
 from datetime import timedelta
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -15,50 +14,15 @@ from recsys.config import Config, load_config
 from recsys.snapshot import read_state
 from tests.conftest import Newsroom, copy_models
 from tests.training.command import recsys
+from tests.training.seen import Page, needs_nothing_else
 from training.evaluate import evaluate
 from training.fit import train
+from training.pages import value_at
 from training.report_learned import age_curves, half_lives, recipes
 from training.report_page import render
 from training.verdict import verdict
 
-VOID = {"meta", "br", "img", "hr", "link", "input"}
 EVIL = '<img src=x onerror="alert(1)">'
-
-
-class Page(HTMLParser):
-    """What a browser would see, in the few things that are asked of it."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-        self.cells: list[tuple[list[str | int], str]] = []
-        self.headings: list[int] = []
-        self.words: list[str] = []
-        self._path: str | None = None
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
-        self.tags.append((tag, given))
-        if tag not in VOID:
-            self.open.append(tag)
-        if re.fullmatch("h[1-6]", tag):
-            self.headings.append(int(tag[1]))
-        self._path = given.get("data-path")
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.words.append(data)
-        if self._path is not None:
-            self.cells.append((json.loads(self._path), data))
-            self._path = None
 
 
 def stated(value: Any, text: str) -> bool:
@@ -74,13 +38,6 @@ def stated(value: Any, text: str) -> bool:
     told = text.replace(",", "")
     digits = len(told.partition(".")[2])
     return abs(float(told) - value) <= 0.5 * 10.0**-digits + 1e-12
-
-
-def value_at(values: Any, path: list[str | int]) -> Any:
-    """What stands at a path of the JSON."""
-    for step in path:
-        values = values[step]
-    return values
 
 
 @pytest.fixture(scope="module")
@@ -120,28 +77,8 @@ def test_the_bundle_of_these_tests_has_all_that_a_report_shows(values: dict[str,
     assert len(values["examples"]["related"]["rows"]) == 20
 
 
-def test_the_file_needs_nothing_else(text: str, page: Page) -> None:
-    assert "http" not in text
-    assert "@import" not in text
-    assert "url(" not in re.sub(r"url\(#[\w.-]+\)", "", text)
-    assert not {"script", "link", "iframe", "object", "img", "base"} & {tag for tag, _ in page.tags}
-    for _, given in page.tags:
-        for name, value in given.items():
-            assert not name.startswith("on")
-            if name in ("href", "src", "xlink:href"):
-                assert value is not None
-                assert value.startswith("#")
-
-
-def test_tags_close_ids_are_unique_and_every_reference_has_its_target(page: Page) -> None:
-    assert page.open == []
-    ids = [given["id"] for _, given in page.tags if "id" in given]
-    assert len(ids) == len(set(ids))
-    for _, given in page.tags:
-        wanted = [given[name] for name in ("aria-labelledby",) if name in given]
-        wanted += [given["href"][1:]] if "href" in given else []  # type: ignore[index]
-        wanted += re.findall(r"url\(#([^)]+)\)", " ".join(value or "" for value in given.values()))
-        assert set(wanted) <= set(ids)
+def test_the_file_needs_nothing_else_and_is_whole(text: str) -> None:
+    needs_nothing_else(text)
 
 
 def test_headings_descend_one_at_a_time_and_plots_and_tables_say_what_they_are(page: Page) -> None:

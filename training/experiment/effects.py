@@ -59,7 +59,7 @@ def effect_of(
     plain = Effect(*means, effect=means[1] - means[0], relative_effect=_relative(*means))
     if min(control.count(), variant.count()) < 2:
         return replace(plain, note="A side has one reader only: there is no interval.")
-    if max(_spread(side, own) for side in (control, variant)) <= 1e-18 * max(means) ** 2:
+    if max(_spread(side, own) for side in (control, variant)) <= 1e-12 * max(means) ** 2:
         return replace(plain, note="All readers of a side have the same value: there is no interval.")
     return _tested(metric, control, variant, own, plain, large_sample)
 

@@ -1,7 +1,7 @@
 """What is counted, as rows of a reader at a moment: lists, what stood in them, clicks, seen, site, reading.
 
 A fact table has unit, us, pre (before the experiment's start) and its measures. What a reader did between
-the start and the first exposure belongs to neither period.
+the start and the page of the first exposure belongs to neither period.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,6 +22,9 @@ _MINUTE = 60_000_000
 _DAY = 1440 * _MINUTE
 CLICK_WINDOW = 30 * _MINUTE
 SKEW = 5 * _MINUTE
+# a page may be told of a moment before its lists are; without it, who leaves at once would have no session,
+# and a list that makes some of them stay would seem to shorten sessions
+PAGE = _MINUTE
 _BITS = 62
 
 
@@ -31,6 +34,7 @@ class Facts:
 
     Attributes:
         tables: name to rows.
+        lists: of ``read_lists``, of the readers that count.
         impressions: whether any list of the running time has impressions.
         views: whether the log has views; else clicks stand for them.
         skewed: clicks and impressions dated up to 5 minutes before their list, which count.
@@ -39,6 +43,7 @@ class Facts:
         between: events between the start and the reader's first exposure.
     """
 
+    lists: Expr
     tables: dict[str, Expr] = field(default_factory=dict)
     impressions: bool = False
     views: bool = True
@@ -67,9 +72,9 @@ def read_facts(
         frame: times.
         gap_minutes: the longest pause within a session.
     """
-    found = Facts()
     theirs = lists.semi_join(people, "unit").filter(lists.pre | (lists.code >= 0))
     theirs = duck.keep("theirs", theirs)
+    found = Facts(theirs)
     found.tables["lists"] = _served(theirs)
     found.tables["contents"] = duck.keep("contents", _contents(duck, theirs, articles))
     for name, kind in (("clicks", _CLICK), ("seen", _IMPRESSION)):
@@ -77,9 +82,10 @@ def read_facts(
     seen = found.tables["seen"]
     found.impressions = duck.number(seen.filter(~seen.pre).count()) > 0
     mine = events.inner_join(people.select("unit", "first"), "unit").mutate(pre=events.us < frame.start)
-    between = mine.filter(~mine.pre, mine.us < mine["first"])
+    begun = mine.us >= mine["first"] - PAGE
+    between = mine.filter(~mine.pre, ~begun)
     found.between = duck.number(between.count())
-    inside = mine.filter((mine.us >= frame.pre) & mine.pre | (mine.us >= mine["first"]))
+    inside = mine.filter((mine.us >= frame.pre) & mine.pre | (~mine.pre & begun))
     found.views = duck.number(inside.filter(inside.type == _VIEW).count()) > 0
     found.tables["site"] = duck.keep("site", _visits(inside, gap_minutes, found.views))
     found.tables["reading"] = _reading(inside)

@@ -36,9 +36,18 @@ class Frame:
     visit: int = 1_800 * _SECOND
 
     @classmethod
-    def of(cls, experiment: Experiment, until: datetime) -> "Frame":
-        """The times of an experiment that is looked at ``until``; later than its end says no more."""
-        start, end = microseconds(experiment.start), microseconds(min(until, experiment.end))
+    def of(cls, experiment: Experiment, until: datetime, started: datetime | None = None) -> "Frame":
+        """The times of an experiment.
+
+        Args:
+            experiment: the definition.
+            until: end of what is looked at; later than the experiment's end says no more.
+            started: when it was switched on, if that was later than its planned start.
+        """
+        start, end = (
+            microseconds(max(experiment.start, started or experiment.start)),
+            microseconds(min(until, experiment.end)),
+        )
         longest = round(HISTORY.total_seconds() * _SECOND)
         running = max(end - start, 0)
         window = round(experiment.outcome_days * 86_400 * _SECOND)

@@ -99,6 +99,7 @@ def read_outcomes(
     until: datetime,
     config: ClicklogConfig,
     internal: Collection[str] = (),
+    started: datetime | None = None,
 ) -> Outcomes:
     """What the readers of an experiment did.
 
@@ -109,11 +110,12 @@ def read_outcomes(
         until: nothing at or after this time is looked at, nor after the experiment's end.
         config: limits of robots, pause between sessions.
         internal: user and session ids of the house.
+        started: see ``Frame.of``.
 
     Raises:
         DataError: the data cannot be read.
     """
-    frame = Frame.of(experiment, until)
+    frame = Frame.of(experiment, until, started)
     lists = read_lists(duck, log.exposures, experiment, frame, internal)
     units = exposed(duck, lists.rows)
     events, repeated = read_events(duck, log.events, experiment, frame, units)

@@ -1,6 +1,7 @@
 """Starting, stopping and listing experiments in a store, however many people do so at once."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -8,9 +9,10 @@ from recsys.bundle import Registry
 from recsys.errors import UsageError
 from recsys.experiments.definition import Experiment
 from recsys.experiments.running import Run, begin
-from recsys.store import Store
+from recsys.store import ConflictError, Store
 
 REPORTS_KEPT = 100
+_TRIES = 5
 
 
 def runs_of(store: Store) -> list[Run]:
@@ -61,11 +63,11 @@ def stop(store: Store, name: str, now: datetime, reason: str, decision: str | No
     return change(store, name, stopped)
 
 
-def add_report(store: Store, name: str, summary: dict[str, Any]) -> Run:
-    """Keep what a report said with the run that it was about."""
-    return change(
+def add_report(store: Store, number: int, summary: dict[str, Any]) -> Run:
+    """Keep what a report said with the run that it was about; the oldest of many go."""
+    return _changed(
         store,
-        name,
+        lambda run: run.number == number,
         lambda run: run.model_copy(update={"reports": (*run.reports[1 - REPORTS_KEPT :], summary)}),
     )
 
@@ -76,15 +78,22 @@ def change(store: Store, name: str, work: Callable[[Run], Run]) -> Run:
     Raises:
         UsageError: there is none.
     """
-    version, stored = store.get_runs()
-    for each in reversed(stored):
-        run = Run.model_validate(each)
-        if run.experiment.id == name:
-            changed = work(run)
+    return _changed(store, lambda run: run.experiment.id == name, work, name)
+
+
+def _changed(store: Store, meant: Callable[[Run], bool], work: Callable[[Run], Run], name: str = "") -> Run:
+    for _ in range(_TRIES):
+        version, stored = store.get_runs()
+        runs = [Run.model_validate(each) for each in stored]
+        found = next((run for run in reversed(runs) if meant(run)), None)
+        if found is None:
+            known = ", ".join(dict.fromkeys(run.experiment.id for run in runs)) or "none"
+            raise UsageError(f"the store {store.place} has no experiment {name!r}; it has: {known}")
+        changed = work(found)
+        with suppress(ConflictError):
             store.put_runs([changed.to_json()], version)
             return changed
-    known = ", ".join(dict.fromkeys(each["experiment"]["id"] for each in stored)) or "none"
-    raise UsageError(f"the store {store.place} has no experiment {name!r}; it has: {known}")
+    raise UsageError(f"the experiments of {store.place} change faster than they can be read; try again")
 
 
 def require_bundles(experiment: Experiment, registry: Registry) -> None:

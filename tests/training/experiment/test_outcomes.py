@@ -80,6 +80,16 @@ def test_pages_and_sessions_of_the_whole_site_from_the_first_exposure_on(tmp_pat
     assert ratio(row, "page_views_per_session", "pre_") == (0.0, 0.0)
 
 
+def test_the_page_of_the_first_exposure_belongs_to_it_so_that_who_leaves_at_once_has_a_session(
+    tmp_path: Path,
+) -> None:
+    lists = [shown("q1", "r", at(1), variant="new")]
+    views = [did("e1", "view", "r", at(1, -0.9)), did("e2", "view", "r", at(1, -1.1))]
+    (row,), found = outcomes(tmp_path, lists, views)
+    assert ratio(row, "page_views_per_session") == (1.0, 1.0)
+    assert found.facts.between == 1
+
+
 def test_clicks_stand_for_page_views_where_a_log_has_none(tmp_path: Path) -> None:
     lists = [shown("q1", "r", at(1), variant="new")]
     row = one(tmp_path, lists, [did("e1", "click", "r", at(1, 1), request_id="q1")])

@@ -73,10 +73,10 @@ def again(
         own = [event for event in events if event.reader == reader and event.ts < UNTIL]
         past = [each for each in theirs if before <= each.ts < START]
         spans = {
-            "": (inside, [event for event in own if event.ts >= first]),
+            "": (inside, [event for event in own if event.ts >= max(first - MINUTE, START)]),
             "w_": (
                 [each for each in inside if each.ts < first + WINDOW],
-                [event for event in own if first <= event.ts < first + WINDOW],
+                [event for event in own if max(first - MINUTE, START) <= event.ts < first + WINDOW],
             ),
             "pre_": (past, [event for event in own if before <= event.ts < START]),
         }

@@ -1,0 +1,99 @@
+"""Commands for experiments: design before, report after."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from recsys.errors import UsageError
+from training import cli_experiment_runs, console
+from training.cli_options import Set
+
+experiment_app = typer.Typer(
+    help="A/B tests: how many readers they need, and what they show.", no_args_is_help=True
+)
+Name = Annotated[str, typer.Argument(help="Id of the experiment in the file.")]
+Definition = Annotated[Path, typer.Option("--config", help="TOML with [[experiment]].")]
+Data = Annotated[Path | None, typer.Option(help="Folder of canonical data.")]
+StoreUrl = Annotated[str | None, typer.Option("--store", help="The store of a service instead: its URL.")]
+Internal = Annotated[
+    Path | None, typer.Option(help="File with a user or session id of the house on each line; left out.")
+]
+experiment_app.command()(cli_experiment_runs.start)
+experiment_app.command()(cli_experiment_runs.stop)
+experiment_app.command("list")(cli_experiment_runs.list_experiments)
+
+
+@experiment_app.command()
+def report(
+    name: Name,
+    config: Definition,
+    data: Data = None,
+    store: StoreUrl = None,
+    html_file: Annotated[Path | None, typer.Option("--html", help="Write the report here.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
+    until: Annotated[str | None, typer.Option(help="Look at nothing from this time on.")] = None,
+    internal: Internal = None,
+    overrides: Set = None,
+) -> None:
+    """What an experiment shows: sample ratio, verdict, every metric with its intervals.
+
+    Example: recsys experiment report new-related --config configs/experiments.toml --data data --html r.html
+    """
+    from training.experiment import asking
+    from training.experiment.report import Asked
+    from training.experiment.report import report as run
+
+    definition, clicklog, ids = asking.asked_of(name, config, overrides or [], internal)
+    asked_until, now = console.instant(until, "--until"), console.wall_clock()
+    since = asking.earliest_needed(definition)
+    with (
+        console.progress("rows from the store") as step,
+        asking.source_of(data, store, name, since, clicklog.memory_mb, step) as source,
+    ):
+        console.say("counting what readers did")
+        definition, notes = asking.definition_of(definition, source.run)
+        end = asking.until_of(asked_until, now, source, definition)
+        started = None if source.run is None else source.run.started_at
+        values = run(source.duck, source.log, Asked(definition, end, clicklog, ids, started, notes))
+    if store is not None and source.run is not None:
+        asking.keep_report(store, source.run, values, now)
+    _write(values, html_file, json_file)
+    _print(values)
+
+
+def _write(values: dict[str, Any], html_file: Path | None, json_file: Path | None) -> None:
+    from training.experiment.report_page import render
+    from training.experiment.words import as_json
+
+    for path, text in (
+        (html_file, None if html_file is None else render(values)),
+        (json_file, None if json_file is None else as_json(values)),
+    ):
+        if path is not None and text is not None:
+            try:
+                path.write_text(text, encoding="utf-8")
+            except OSError as error:
+                raise UsageError(f"cannot write {path}: {error.strerror}; choose another place") from error
+
+
+def _print(values: dict[str, Any]) -> None:
+    from training.experiment.words import VERDICTS, chance, level, percent, span
+
+    console.out.print(values["srm"]["note"], markup=False)
+    console.out.print(f"{VERDICTS[values['verdict']]}. {values['reasons'][0]}", markup=False)
+    for reason in values["reasons"][1:]:
+        console.out.print(f"  {reason}", markup=False)
+    table = Table("metric", "role", "variant", "control", "variant", "change", "95%", "always valid", "p")
+    for row in values["metrics"]:
+        means = [level(row["name"], row[side]) for side in ("control_mean", "variant_mean")]
+        intervals = [span(row[name]) for name in ("relative_ci", "sequential_relative_ci")]
+        told = (percent(row["relative_effect"]), *intervals, chance(row["adjusted_p_value"]))
+        table.add_row(row["name"], row["role"], row["variant"], *means, *told)
+    if values["metrics"]:
+        console.wide.print(table)
+    for row in values["excluded"]:
+        console.out.print(f"left out: {row['count']:,} {row['what']} {row['why']}", markup=False)
+    for note in values["notes"]:
+        console.say(f"note: {note}")
