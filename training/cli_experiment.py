@@ -63,6 +63,71 @@ def report(
     _print(values)
 
 
+@experiment_app.command()
+def design(
+    name: Name,
+    config: Definition,
+    data: Data = None,
+    store: StoreUrl = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
+    until: Annotated[str | None, typer.Option(help="The past ends here; its last row without.")] = None,
+    overrides: Set = None,
+) -> None:
+    """How many readers and days an experiment needs to find its `minimum_effect`, from the past.
+
+    Example: recsys experiment design new-related --config configs/experiments.toml --store sqlite:///site.db
+    """
+    from training.experiment import asking
+    from training.experiment.design import design as run
+    from training.experiment.words import as_json
+
+    definition, clicklog, _ = asking.asked_of(name, config, overrides or [], None)
+    end, now = console.instant(until, "--until"), console.wall_clock()
+    since = asking.earliest_past(definition, end or now)
+    with (
+        console.progress("rows from the store") as step,
+        asking.source_of(data, store, name, since, clicklog.memory_mb, step) as source,
+    ):
+        console.say("counting what readers did")
+        values = run(source.duck, source.log, definition, asking.past_until(end, now, source), clicklog)
+    if json_file is not None:
+        _put(json_file, as_json(values))
+    _print_design(values)
+
+
+def _print_design(values: dict[str, Any]) -> None:
+    past = values["history"]
+    for line in (
+        f"{past['days']:.0f} days of the past: {past['readers']:,} readers, "
+        f"{past['lists_a_day']:,.0f} lists a day.",
+        f"To find a change of {values['minimum_effect']:.1%} in {values['power']:.0%} of cases, two-sided at "
+        f"{values['alpha']:.0%}, {values['variants'] - 1} variant(s) beside the control:",
+    ):
+        console.out.print(line, markup=False)
+    table = Table("metric", "role", "readers", "days", "without CUPED", "days")
+    for row in values["metrics"]:
+        pairs = (("readers", "days"), ("readers_without_cuped", "days_without_cuped"))
+        told = (
+            text
+            for number, days in pairs
+            for text in (
+                "not to be told" if row[number] is None else f"{row[number]:,}",
+                "never" if row[days] is None else f"{row[days]:.0f}",
+            )
+        )
+        table.add_row(row["name"], row["role"], *told)
+    console.wide.print(table)
+    for line in values["advice"]:
+        console.out.print(line, markup=False)
+
+
+def _put(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}; choose another place") from error
+
+
 def _write(values: dict[str, Any], html_file: Path | None, json_file: Path | None) -> None:
     from training.experiment.report_page import render
     from training.experiment.words import as_json
@@ -72,10 +137,7 @@ def _write(values: dict[str, Any], html_file: Path | None, json_file: Path | Non
         (json_file, None if json_file is None else as_json(values)),
     ):
         if path is not None and text is not None:
-            try:
-                path.write_text(text, encoding="utf-8")
-            except OSError as error:
-                raise UsageError(f"cannot write {path}: {error.strerror}; choose another place") from error
+            _put(path, text)
 
 
 def _print(values: dict[str, Any]) -> None:

@@ -140,6 +140,17 @@ def earliest_needed(experiment: Experiment) -> datetime:
     return experiment.start - HISTORY
 
 
+def earliest_past(experiment: Experiment, until: datetime) -> datetime:
+    """From when on a log says something to an experiment's design: as long again for what came before."""
+    return until - 2 * min(experiment.end - experiment.start, HISTORY) - HISTORY
+
+
+def past_until(asked: datetime | None, now: datetime, source: Source) -> datetime:
+    """The end of the past: as asked, else just after the last row of the log; never after ``now``."""
+    last = source.log.last_moment(source.duck)
+    return min(asked or (now if last is None else last + timedelta(microseconds=1)), now)
+
+
 def keep_report(store: str, run: Run, values: dict[str, Any], now: datetime) -> None:
     """Note in the store's history what a report said."""
     kept = {name: values[name] for name in ("verdict", "rule", "reasons", "until", "ended")}

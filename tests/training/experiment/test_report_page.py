@@ -181,7 +181,7 @@ def test_a_store_gives_the_same_figures_goes_by_what_was_started_and_keeps_the_v
     store.append_events([did("old", "view", "r1", at(-1))])
     assert store.age_events(at(2)) > 0
     started = experiment(guardrails=["sessions_per_reader"])
-    store.put_run(begin(started, [], START).to_json(), store.get_runs()[0])
+    store.put_runs([begin(started, [], START).to_json()], store.get_runs()[0])
     (tmp_path / "e.toml").write_text(TOML)
     figures = tmp_path / "r.json"
     call = ("--config", tmp_path / "e.toml", "--store", url, "--json", figures)
