@@ -103,7 +103,7 @@ class Service:
         self.committer = GroupCommitter(self.store, self.live.on_commit)
         for served in self.live.all:
             self.live.catch_up_events(served)
-        watch = Watch(self.settings, self.registry, self.clock, self.telemetry)
+        watch = Watch(self.settings, self.registry, self.clock, self.telemetry, lambda: self.live.running)
         work = (
             self.live.follow(),
             self._write_logs(),

@@ -1,4 +1,4 @@
-"""What runs beside the service: the daily rescoring and the shadow.
+"""What runs beside the service: the daily rescoring, the shadow, the look at guardrails of experiments.
 
 Both are processes of their own, so that they cost no request anything. One worker of a registry starts
 them; every worker reads what the rescoring says.
@@ -10,12 +10,14 @@ import fcntl
 import logging
 import os
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import orjson
 
 from recsys.bundle import Registry
+from recsys.experiments.running import Running
 from serving import rescoring
 from serving.clock import Clock
 from serving.served import Served
@@ -38,9 +40,18 @@ class Watch:
         registry: of the bundles.
         clock: the service's.
         telemetry: of the service.
+        running: the experiments.
     """
 
-    def __init__(self, settings: Settings, registry: Registry, clock: Clock, telemetry: Telemetry) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        registry: Registry,
+        clock: Clock,
+        telemetry: Telemetry,
+        running: Callable[[], Running],
+    ) -> None:
+        self._experiments, self._guarded = running, float("-inf")
         self._settings, self._registry = settings, registry
         self._clock, self._telemetry = clock, telemetry
         self._lock: int | None = None
@@ -74,6 +85,7 @@ class Watch:
             figures = (self._clock.now(), serving.rescore_min_lists, serving.rescore_below)
             await self._start("rescoring", served, served.version, *figures)
         await self._keep_shadow(served, self._registry.shadow())
+        await self._guard(serving.guard_minutes)
 
     def _is_chief(self) -> bool:
         """Whether this is the one worker of the registry that starts the helpers."""
@@ -131,14 +143,31 @@ class Watch:
                 "shadow", served, version, self._clock.now(), serving.shadow_share, serving.shadow_log_mb
             )
 
-    async def _start(self, name: str, served: Served, version: str, *figures: float) -> None:
-        if name in self._running or self._clock.now() < self._not_before.get(name, 0.0):
+    async def _guard(self, minutes: float) -> None:
+        """Let the guardrails of what runs be looked at; the command does it, which has the statistics."""
+        now = time.monotonic()
+        if minutes <= 0 or not self._experiments() or now - self._guarded < minutes * 60.0:
             return
+        self._guarded = now
+        at = self._clock.instant().isoformat()
+        await self._run(
+            "guard",
+            "",
+            ("training.cli", "experiment", "guard", "--store", self._settings.store, "--at", at),
+            {},
+        )
+
+    async def _start(self, name: str, served: Served, version: str, *figures: float) -> None:
         config = self._settings.config
         told = {} if config is None else {CONFIG: orjson.dumps(config.public_dict()).decode()}
+        place = (str(self._registry.folder), self._settings.store, version)
+        await self._run(name, version, (f"serving.{name}", *place, *map(str, figures)), told)
+
+    async def _run(self, name: str, version: str, module: Sequence[str], told: dict[str, str]) -> None:
+        if name in self._running or self._clock.now() < self._not_before.get(name, 0.0):
+            return
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", f"serving.{name}"),
-            *(str(self._registry.folder), self._settings.store, version, *map(str, figures)),
+            *(sys.executable, "-m", *module),
             env={**os.environ, **told},
             stdin=asyncio.subprocess.DEVNULL,
         )

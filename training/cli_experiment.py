@@ -22,6 +22,7 @@ Internal = Annotated[
 ]
 experiment_app.command()(cli_experiment_runs.start)
 experiment_app.command()(cli_experiment_runs.stop)
+experiment_app.command()(cli_experiment_runs.guard)
 experiment_app.command("list")(cli_experiment_runs.list_experiments)
 
 

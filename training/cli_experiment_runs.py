@@ -8,10 +8,11 @@ import typer
 from rich.table import Table
 
 from recsys.bundle import Registry
-from recsys.config import find_experiment
+from recsys.config import find_experiment, load_config
 from recsys.experiments.running import Run
 from recsys.store import open_store
 from training import console
+from training.cli_options import Set
 from training.experiment import runs
 
 Name = Annotated[str, typer.Argument(help="Id of the experiment.")]
@@ -108,6 +109,27 @@ def list_experiments(store: Url, at: At = None, as_json: AsJson = False) -> None
     for run in found:
         table.add_row(*_row(run, now))
     console.wide.print(table)
+
+
+def guard(store: Url, at: At = None, overrides: Set = None, as_json: AsJson = False) -> None:
+    """Stop experiments that harm a guardrail beyond doubt; a running service does so by itself.
+
+    Example: recsys experiment guard --store sqlite:///site.db
+    """
+    from training.experiment.guarding import stop_harmful
+
+    opened = open_store(store, create=False)
+    try:
+        found = stop_harmful(opened, store, load_config(None, overrides or []).clicklog, _time(at))
+    finally:
+        opened.close()
+    if as_json:
+        console.print_json(found)
+        return
+    for name, told in found.items():
+        console.say(f"{name} is stopped: {'; '.join(told)}" if told else f"{name}: no harm beyond doubt")
+    if not found:
+        console.say("no experiment runs now")
 
 
 def _time(at: str | None) -> datetime:

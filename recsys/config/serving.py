@@ -20,6 +20,7 @@ class ServingConfig(Section):
     log_features_share: Share = 0.01
     feature_log_mb: Annotated[int, Field(ge=1)] = 500
     rescore_hours: Annotated[float, Field(ge=0)] = 24.0
+    guard_minutes: Annotated[float, Field(ge=0)] = 15.0
     rescore_min_lists: Annotated[int, Field(ge=10)] = 500
     rescore_below: Share = 0.9
     shadow_share: Share = 0.01

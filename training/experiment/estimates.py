@@ -48,6 +48,7 @@ def estimates(
     experiment: Experiment,
     planned_readers: int = PLANNED_READERS,
     sequential: bool = True,
+    alpha: float = 0.05,
 ) -> list[MetricResult]:
     """Every metric that the table has columns for, of every variant, in the order of roles.
 
@@ -56,6 +57,7 @@ def estimates(
         experiment: its definition.
         planned_readers: of one variant and the control together; from the design, fixed before the start.
         sequential: whether to give the always-valid interval.
+        alpha: of the always-valid interval; variants share that of the primary metric.
     """
     roles = {
         name: role
@@ -68,11 +70,11 @@ def estimates(
     variants = [variant.name for variant in experiment.variants[1:]]
     results = []
     for name, role in roles.items():
-        alpha = 0.05 / len(variants) if role == "primary" else 0.05
+        own = alpha / len(variants) if role == "primary" else alpha
         for variant in variants:
             result = compared(METRICS[name], role, whole, experiment.control.name, variant)
             if sequential:
-                result = with_sequential(result, window, planned_readers, alpha)
+                result = with_sequential(result, window, planned_readers, own)
             results.append(result)
     return corrected(results)
 
