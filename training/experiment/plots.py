@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,9 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from training.experiment.words import change, percent
 from training.svg import GRID, INK, MAIN, MUTED, OTHER, WARN, Drawing, drawing
 
-_ROW, _HEAD = 0.42, 0.8
+_ROW, _LINE, _HEAD = 0.42, 0.2, 0.8
+# characters of a line beside the picture, which would be squeezed by longer ones
+_LABEL = 23
 _COLOURS = {"better": MAIN, "worse": WARN, "open": OTHER, "none": OTHER}
 _TICKS = FuncFormatter(lambda value, _: f"{value:+g}%".replace("-", "\u2212") if value else "0")
 
@@ -28,7 +31,11 @@ def forest(rows: Sequence[Mapping[str, Any]], labels: Sequence[str], name: str, 
     alt = "; ".join(
         f"{label} {percent(row['relative_effect'])}" for label, row in zip(labels, rows, strict=True)
     )
-    with drawing(name, f"Relative effects with their intervals: {alt}", _HEAD + _ROW * len(rows)) as made:
+    told = ["\n".join(wrap(label, _LABEL)) for label in labels]
+    row_height = max(_ROW, _LINE * max(label.count("\n") + 1 for label in told))
+    with drawing(
+        name, f"Relative effects with their intervals: {alt}", _HEAD + row_height * len(rows)
+    ) as made:
         axes, places = made.axes, np.arange(len(rows))[::-1]
         if least:
             axes.axvspan(-100 * least, 100 * least, color=GRID, alpha=0.45, linewidth=0)
@@ -38,7 +45,7 @@ def forest(rows: Sequence[Mapping[str, Any]], labels: Sequence[str], name: str, 
             _interval(made, place - 0.24, row["sequential_relative_ci"], MUTED, 1.1)
             _interval(made, place, row["relative_ci"], colour, 3.0)
             axes.plot(100 * row["relative_effect"], place, "o", color=colour, markersize=6, zorder=3)
-        axes.set_yticks(places, list(labels))
+        axes.set_yticks(places, told)
         axes.set_ylim(-0.75, len(rows) - 0.45)
         axes.tick_params(axis="y", length=0)
         _percents(axes.xaxis)
@@ -109,7 +116,7 @@ def _interval(made: Drawing, place: float, interval: Any, colour: str, width: fl
 
 
 def _percents(axis: Any) -> None:
-    axis.set_major_locator(MaxNLocator(5))
+    axis.set_major_locator(MaxNLocator(4))
     axis.set_major_formatter(_TICKS)
 
 
