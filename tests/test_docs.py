@@ -26,6 +26,9 @@ from training.table import read_map
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+_CALL = r"recsys ((?:experiment |import |models |store |sync )?[a-z]+)((?: +[^`\n|;]*)?)"
+_COMMANDS = ("experiment", "import", "store", "sync", "validate", "train", "evaluate", "serve", "doctor")
+_COMMANDS += ("simulate",)
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -60,14 +63,27 @@ def test_every_command_that_is_named_exists_with_its_flags(
     page: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = page.read_text(encoding="utf-8").replace("\\\n", " ")
-    for call in re.findall(r"recsys ((?:import |models |store |sync )?[a-z]+)((?: +[^`\n|;]*)?)", text):
+    for call in re.findall(
+        r"recsys ((?:experiment |import |models |store |sync )?[a-z]+)((?: +[^`\n|;]*)?)", text
+    ):
         command, rest = call[0].split(), call[1]
         flags = re.findall(r"(?<!\S)(--[a-z][a-z-]*)", rest)
         if (
             not flags
             and len(command) == 1
             and command[0]
-            not in ("import", "store", "sync", "validate", "train", "evaluate", "serve", "doctor", "simulate")
+            not in (
+                "experiment",
+                "import",
+                "store",
+                "sync",
+                "validate",
+                "train",
+                "evaluate",
+                "serve",
+                "doctor",
+                "simulate",
+            )
         ):
             continue
         help_text = recsys(capsys, *command, "--help").out
@@ -109,6 +125,26 @@ def test_sync_examples_run_as_written(tmp_path: Path) -> None:
     assert "1 new, 0 changed, 0 removed; 0 unchanged, 1 refused" in done.stdout
     assert "entry 2: published: 'a while ago' is not a time" in done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["unchanged_documents"] == 1
+
+
+def test_an_experiment_goes_from_an_idea_to_a_decision_as_written(tmp_path: Path) -> None:
+    page = ROOT / "docs" / "experiments.md"
+    (definition,) = blocks(page, "toml")
+    (tmp_path / "experiments.toml").write_text(definition)
+    open_store(f"sqlite:///{tmp_path}/site.db").close()
+    rehearsal, running = blocks(page, "bash")
+    told = run(rehearsal, tmp_path).stdout
+    assert "Ship it" in told
+    report, design = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("report", "design"))
+    assert (report["verdict"], report["ship"]) == ("ship", "varied")
+    effect = report["metrics"][0]["relative_ci"]
+    # clicks per article seen rise by what was made up, 25%
+    assert effect[0] < 0.25 < effect[1]
+    assert design["metrics"][0]["days"] is not None
+    done = run(running, tmp_path)
+    assert "runs on related until 2026-03-16" in done.stderr
+    (kept,) = open_store(f"sqlite:///{tmp_path}/site.db").get_runs()[1]
+    assert (kept["decision"], kept["config_hash"]) == ("keep the control", report["config_hash"])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

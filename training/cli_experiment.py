@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from recsys.config import find_experiment
 from recsys.errors import UsageError
 from training import cli_experiment_runs, console
 from training.cli_options import Set
@@ -94,6 +95,35 @@ def design(
     if json_file is not None:
         _put(json_file, as_json(values))
     _print_design(values)
+
+
+@experiment_app.command()
+def simulate(
+    name: Name,
+    config: Definition,
+    out: Annotated[Path, typer.Option(help="Folder for canonical data; earlier output is replaced.")],
+    readers: Annotated[int, typer.Option(help="Made-up readers.", min=10)] = 10_000,
+    lift: Annotated[
+        list[str] | None,
+        typer.Option(help="What the variants change: clicks, views, latency or fallbacks, as clicks=0.1."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same log.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
+) -> None:
+    """A rehearsal: the log of made-up readers of this experiment, with a lift that is known.
+
+    Example: recsys experiment simulate new-related --config e.toml --lift clicks=0.1 --out rehearsal
+    """
+    from training.simulation.experiments import Traffic, lift_of, write_experiment
+
+    definition = find_experiment(config, name)
+    told = lift_of(lift or [])
+    lifts = {variant.name: told for variant in definition.variants[1:]}
+    counts = write_experiment(out, definition, Traffic(readers=readers), lifts, seed)
+    if as_json:
+        console.print_json(counts)
+    else:
+        console.say(", ".join(f"{count:,} {table}" for table, count in counts.items()) + f" in {out}")
 
 
 def _print_design(values: dict[str, Any]) -> None:

@@ -4,7 +4,8 @@ Readers differ by much: visits are log-normal, click rates beta, and both are a 
 the experiment, so that the time before tells something. Those who come often come first.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from recsys.errors import UsageError
 from recsys.experiments.definition import Experiment
 from training.simulation.articles import SECTIONS
 from training.simulation.columns import table_of, times_of
@@ -42,6 +44,25 @@ class Lift:
     views: float = 0.0
     latency: float = 0.0
     fallbacks: float = 0.0
+
+
+def lift_of(given: Sequence[str]) -> Lift:
+    """A lift from ``clicks=0.1`` and the like.
+
+    Raises:
+        UsageError: another name, or no number above -1.
+    """
+    values: dict[str, float] = {}
+    for text in given:
+        name, _, number = text.partition("=")
+        try:
+            values[name] = float(number)
+        except ValueError:
+            values[name] = math.nan
+        if name not in Lift.__dataclass_fields__ or not values[name] > -1.0:
+            known = ", ".join(Lift.__dataclass_fields__)
+            raise UsageError(f"--lift {text!r}: write NAME=NUMBER, a number above -1; names are {known}")
+    return Lift(**values)
 
 
 @dataclass(frozen=True)
