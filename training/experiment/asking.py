@@ -65,13 +65,16 @@ def source_of(
     if data is not None:
         if not data.is_dir():
             raise UsageError(f"there is no folder {data}; give a folder of canonical data")
-        with opened(memory_mb) as duck:
+        with opened(memory_mb, ordered=False) as duck:
             yield Source(duck, read_log(duck, data))
         return
     held = open_store(store or "", create=False)
     try:
         run = run_of(held, name)
-        with tempfile.TemporaryDirectory(prefix="recsys-experiment-") as folder, opened(memory_mb) as duck:
+        with (
+            tempfile.TemporaryDirectory(prefix="recsys-experiment-") as folder,
+            opened(memory_mb, ordered=False) as duck,
+        ):
             export_store(held, Path(folder) / "data", since, progress)
             yield Source(duck, read_log(duck, Path(folder) / "data"), run, live=True)
     finally:

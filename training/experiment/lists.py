@@ -35,8 +35,9 @@ class Lists:
 
 def unit_of(rows: Expr, unit: str) -> Expr:
     """Key of whom a side is given to: the signed-in user or the browser; where one is missing, the other."""
-    user, session = "u:" + rows.user_id, "s:" + rows.session_id
-    return key_of(ibis.coalesce(user, session) if unit == "user" else ibis.coalesce(session, user))
+    first, second = ("user_id", "session_id") if unit == "user" else ("session_id", "user_id")
+    keys = [key_of_two(ibis.literal(name), rows[name]) for name in (first, second)]
+    return ibis.ifelse(rows[first].notnull(), *keys)
 
 
 def read_lists(
