@@ -43,7 +43,8 @@ def report(
 
     Example: recsys experiment report new-related --config configs/experiments.toml --data data --html r.html
     """
-    from training.experiment import asking
+    from training.experiment import asking, interleaving
+    from training.experiment.frame import Frame
     from training.experiment.report import Asked
     from training.experiment.report import report as run
 
@@ -58,6 +59,12 @@ def report(
         definition, notes = asking.definition_of(definition, source.run)
         end = asking.until_of(asked_until, now, source, definition)
         started = None if source.run is None else source.run.started_at
+        if definition.kind == "interleaving":
+            frame = Frame.of(definition, end, started)
+            _interleaved(
+                interleaving.report(source.duck, source.log, definition, frame), html_file, json_file
+            )
+            return
         values = run(source.duck, source.log, Asked(definition, end, clicklog, ids, started, notes))
     if store is not None and source.run is not None:
         asking.keep_report(store, source.run, values, now)
@@ -150,6 +157,17 @@ def _print_design(values: dict[str, Any]) -> None:
     console.wide.print(table)
     for line in values["advice"]:
         console.out.print(line, markup=False)
+
+
+def _interleaved(values: dict[str, Any], html_file: Path | None, json_file: Path | None) -> None:
+    from training.experiment.interleaving import page
+    from training.experiment.words import VERDICTS, as_json
+
+    if html_file is not None:
+        _put(html_file, page(values))
+    if json_file is not None:
+        _put(json_file, as_json(values))
+    console.out.print(f"{VERDICTS[values['verdict']]}. {values['reasons'][0]}", markup=False)
 
 
 def _put(path: Path, text: str) -> None:

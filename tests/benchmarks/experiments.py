@@ -10,6 +10,8 @@ from scipy import stats
 
 from recsys.experiments.definition import Experiment
 from tests.benchmarks.common import Figure
+from tests.benchmarks.drafted_lists import clicked
+from tests.benchmarks.drafted_lists import readers_needed as readers_needed_for
 from tests.benchmarks.experiment_arrays import columns_of
 from tests.benchmarks.experiment_trials import (
     NAIVE,
@@ -53,7 +55,16 @@ def measure() -> list[Figure]:
         *reductions(_SEED + 5, 20, 500),
         *mismatches(_SEED + 6, 10_000),
         *verdicts(_SEED + 7, 500),
+        *drafted(_SEED + 8, 4000),
     ]
+
+
+def drafted(seed: int, readers: int) -> list[Figure]:
+    """How many readers interleaving spares for the same decision on the same difference."""
+    split, interleaved = readers_needed_for(clicked(readers, (1.2, 1.0), seed))
+    ratio = split / interleaved
+    name = f"readers for 80% power: A/B (clicks per list) {split:,.0f}, interleaving {interleaved:,.0f}"
+    return [Figure(name, interleaved, "readers", ratio, bar=">= 10", good=ratio >= 10.0)]
 
 
 def errors_without_effect(seed: int, worlds: int, splits: int) -> list[Figure]:
