@@ -105,7 +105,7 @@ def opened(memory_mb: int, ordered: bool = True) -> Iterator[Duck]:
 
     Args:
         memory_mb: beyond it DuckDB writes to the temporary folder.
-        ordered: whether rows stay in the order of their files; a third faster without.
+        ordered: whether rows stay in the order of their files; without, DuckDB need not keep it.
     """
     with tempfile.TemporaryDirectory(prefix="recsys-clicks-") as folder:
         duck = Duck(Path(folder), memory_mb, ordered)
