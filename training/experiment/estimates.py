@@ -28,6 +28,8 @@ from training.experiment.sequential import (
 
 Expr = Any
 Sums = Mapping[str, Aggregates]
+_LEANING = 0.2
+_OF_SQUARES = ("max", "sum")
 
 
 def roles_of(experiment: Experiment) -> dict[str, Role]:
@@ -66,6 +68,7 @@ def estimates(
     }
     names = list(roles)
     whole = sums_of(readers, names)
+    leaning = heaviest(readers, names, whole)
     window = _windows(readers, names) if sequential else {}
     variants = [variant.name for variant in experiment.variants[1:]]
     results = []
@@ -75,6 +78,9 @@ def estimates(
             result = compared(METRICS[name], role, whole, experiment.control.name, variant)
             if sequential:
                 result = with_sequential(result, window, planned_readers, own)
+            if leaning.get(name, 0.0) >= _LEANING and result.ci is not None:
+                told = f"One reader makes {leaning[name]:.0%} of the variance: the interval leans on them."
+                result = replace(result, note=f"{result.note} {told}".strip())
             results.append(result)
     return corrected(results)
 
@@ -102,6 +108,34 @@ def sums_of(readers: Expr, names: Sequence[str], prefix: str = "") -> dict[str, 
         table, "variant", has_count=True, mean_cols=columns, var_cols=columns, cov_cols=pairs
     )
     return cast("dict[str, Aggregates]", found)
+
+
+def heaviest(readers: Expr, names: Sequence[str], sums: Sums) -> dict[str, float]:
+    """Share that one reader has of a metric's variance, for the metrics that are not winsorised.
+
+    A normal distribution of the effect needs many readers, none of whom is most of it.
+
+    Args:
+        readers: ibis table, one row a reader.
+        names: metrics.
+        sums: of ``sums_of``, all variants.
+    """
+    squares = {}
+    for name in names:
+        metric = METRICS[name]
+        totals = [
+            sum(side.count() * side.mean(column) for side in sums.values()) for column in metric.columns
+        ]
+        count = sum(side.count() for side in sums.values())
+        below = totals[1] if metric.kind == "ratio" else count
+        if metric.winsorised_at is None and below > 0:
+            base = readers[metric.columns[1]].cast("float64") if metric.kind == "ratio" else 1.0
+            squares[name] = (readers[metric.columns[0]].cast("float64") - totals[0] / below * base) ** 2
+    wanted = {
+        f"{name}_{what}": getattr(square, what)() for name, square in squares.items() for what in _OF_SQUARES
+    }
+    found = readers.aggregate(**wanted).to_pyarrow().to_pylist()[0] if wanted else {}
+    return {name: found[f"{name}_max"] / found[f"{name}_sum"] for name in squares if found[f"{name}_sum"]}
 
 
 def _windows(readers: Expr, names: Sequence[str]) -> dict[str, Aggregates]:

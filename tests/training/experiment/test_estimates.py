@@ -175,3 +175,10 @@ def test_each_variant_is_compared_with_the_control_and_corrected():
     p_values = sorted(results["ctr", side].p_value for side in ("new", "third"))
     adjusted = sorted(results["ctr", side].adjusted_p_value for side in ("new", "third"))
     assert adjusted == pytest.approx([2 * p_values[0], max(2 * p_values[0], p_values[1])])
+
+
+def test_an_interval_that_leans_on_one_reader_says_so():
+    heavy = READERS | {f"ctr__{part}": READERS[f"ctr__{part}"].copy() for part in ("num", "den")}
+    heavy["ctr__num"][7], heavy["ctr__den"][7] = 9000.0, 10_000.0
+    assert "One reader makes" in found(heavy)["ctr", "new"].note
+    assert "One reader" not in found(READERS)["ctr", "new"].note
