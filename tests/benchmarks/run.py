@@ -3,7 +3,7 @@
 python -m tests.benchmarks.run [--only PART] [--rounds 6] [--articles N] [--clicks N] [--events N] [--json F]
     [--folder F]
 where PART is one of embedding, core, replay, training, retraining, storage, serving, live, experiments,
-growth.
+off_policy, growth.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from training.fit import EMBEDDERS
 from training.onnx_export import export_onnx
 
 PARTS = ("embedding", "core", "replay", "training", "retraining", "storage", "serving", "live", "experiments")
-PARTS += ("growth",)
+PARTS += ("off_policy", "growth")
 # a million articles take a quarter of an hour and gigabytes: asked for by name
 _BY_NAME = ("growth",)
 
@@ -33,6 +33,7 @@ def measured(part: str, asked: argparse.Namespace, folder: Path) -> list[Figure]
         experiments,
         growth,
         live,
+        off_policy,
         replay,
         retraining,
         serving,
@@ -43,6 +44,8 @@ def measured(part: str, asked: argparse.Namespace, folder: Path) -> list[Figure]
     rounds, articles = asked.rounds, asked.articles
     if part == "experiments":
         return experiments.measure()
+    if part == "off_policy":
+        return off_policy.measure()
     if part == "training":
         return training.measure(rounds, asked.clicks, asked.events)
     if part == "embedding":

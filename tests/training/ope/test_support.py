@@ -42,8 +42,9 @@ def test_mass_that_was_never_shown_is_refused_also_when_asked_for(wide: LoggedLi
     world = World("wide", method="swap")
     lists = world.logged(np.random.default_rng(3), 2000, 3)
     # swaps never bring the fourth article in; the mean weight is what is left
-    missing = 1.0 - supports(lists)["list"].mean_weight
+    missing = world.unsupported
     assert missing > 0.3
+    assert supports(lists, list=missing)["list"].off < 4.0
     refused = choose(supports(lists, list=missing, cascade=missing), "cascade-dr")
     assert refused.estimator is None
     assert "has a logged propensity of 0" in refused.reasons[0]

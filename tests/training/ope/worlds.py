@@ -63,6 +63,16 @@ def dense(chances: dict[int, float]) -> Floats:
     return found
 
 
+def _missing(context: Context) -> float:
+    """Share of the judged policy's lists that are never logged."""
+    logged = {tuple(rows) for rows in context.lists.tolist()}
+    lists, chances = context.judged
+    found = [
+        chance for rows, chance in zip(lists.tolist(), chances, strict=True) if tuple(rows) not in logged
+    ]
+    return float(sum(found))
+
+
 class World:
     """Contexts, each with its policies.
 
@@ -86,6 +96,7 @@ class World:
         share, temperature = OVERLAPS[overlap]
         self.contexts = [self._context(rng, share, temperature, method) for _ in range(contexts)]
         self.truth = float(np.mean([self._worth(each) for each in self.contexts]))
+        self.unsupported = float(np.mean([_missing(each) for each in self.contexts]))
 
     def _context(self, rng: np.random.Generator, share: float, temperature: float, method: str) -> Context:
         order = rng.permutation(ARTICLES).tolist()
