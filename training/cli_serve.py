@@ -8,8 +8,9 @@ import typer
 from rich.table import Table
 
 from recsys.bundle import Registry
-from recsys.config import load_config
-from recsys.errors import DataError
+from recsys.config import load_config, load_experiments
+from recsys.errors import DataError, RecsysError
+from recsys.store import open_store
 from training import console
 from training.cli_options import ConfigFile, Models
 
@@ -55,6 +56,9 @@ def doctor(
     models: Annotated[Path | None, typer.Option(help="Registry folder to check.")] = None,
     store: Annotated[str | None, typer.Option(help="Store URL to check.")] = None,
     url: Annotated[str | None, typer.Option(help="Address of the running service to ask.")] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="TOML to check, experiments included.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Versions, model, store, disk, clock, service: what is wrong and what to do.
@@ -64,6 +68,10 @@ def doctor(
     from training.doctor import Doctor
 
     more = {} if models is None else {"rescored": partial(_rescored, models)}
+    if config is not None:
+        more["config"] = partial(_config, config)
+    if store is not None:
+        more["experiments"] = partial(_experiments, store, models)
     found = Doctor(models, store, url, console.wall_clock(), more).look()
     wrong = [finding.wrong for finding in found if finding.wrong is not None]
     if as_json:
@@ -80,6 +88,36 @@ def doctor(
             console.say(f"note: {finding.advice}")
     if wrong:
         raise DataError("; ".join(wrong))
+
+
+def _config(path: Path) -> str:
+    load_config(path)
+    found = load_experiments(path)
+    return f"good, experiments: {', '.join(found)}" if found else "good"
+
+
+def _experiments(store: str, models: Path | None) -> str:
+    """How those that were started are; raises where a side cannot be served."""
+    from training.experiment.runs import require_bundles, runs_of
+
+    now = console.wall_clock()
+    try:
+        opened = open_store(store, create=False)
+    except RecsysError:
+        # what is wrong with the store is told of the store
+        return "not known"
+    try:
+        standing = [run for run in runs_of(opened) if run.stopped_at is None]
+    finally:
+        opened.close()
+    for run in standing:
+        if models is not None and run.stands_at(now):
+            require_bundles(run.experiment, Registry(models))
+    told = []
+    for run in standing:
+        over = "is over" if now >= run.experiment.end else "waits"
+        told.append(f"{run.experiment.id} {'runs' if run.runs_at(now) else over}")
+    return ", ".join(told) or "none runs"
 
 
 def _rescored(models: Path) -> str:

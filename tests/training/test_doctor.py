@@ -101,3 +101,34 @@ def test_a_running_service_is_asked_and_compared_with_the_registry(
         assert found["followed the store"].wrong is None
     finally:
         server.stop()
+
+
+EXPERIMENT = """
+[[experiment]]
+id = "e"
+unit = "session"
+surfaces = ["related"]
+start = 2020-01-01T00:00:00Z
+end = 2099-01-01T00:00:00Z
+primary_metric = "ctr"
+variant = [{name = "a", weight = 0.5}, {name = "b", weight = WEIGHT, model_version = "v1"}]
+"""
+
+
+def test_experiments_are_looked_at_in_files_and_in_the_store(
+    url: str, tmp_path: Path, newsroom: Newsroom, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, models = tmp_path / "e.toml", copy_models(newsroom.models, tmp_path / "models")
+    config.write_text(EXPERIMENT.replace("WEIGHT", "0.4"))
+    told = recsys(capsys, "doctor", "--config", config, "--json")
+    assert told.code == 1
+    assert "sum to 0.9" in told.out
+    config.write_text(EXPERIMENT.replace("WEIGHT", "0.5"))
+    checked = json.loads(recsys(capsys, "doctor", "--config", config, "--json").out)["findings"]
+    assert {row["what"]: row["state"] for row in checked}["config"] == "good, experiments: e"
+    recsys(capsys, "experiment", "start", "e", "--config", config, "--store", url)
+    found = json.loads(recsys(capsys, "doctor", "--store", url, "--models", models, "--json").out)
+    assert any("has no bundle 'v1'" in text for text in found["wrong"])
+    recsys(capsys, "experiment", "stop", "e", "--store", url)
+    found = json.loads(recsys(capsys, "doctor", "--store", url, "--models", models, "--json").out)
+    assert {row["what"]: row["state"] for row in found["findings"]}["experiments"] == "none runs"
