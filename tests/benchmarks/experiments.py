@@ -3,11 +3,15 @@
 Seeds were fixed before the figures were seen. ``docs/experiments.md`` tells what the figures mean.
 """
 
+import time
+from collections import Counter
+
 import ibis
 import numpy as np
 import pyarrow as pa
 from scipy import stats
 
+from recsys.experiments.assignment import Sides
 from recsys.experiments.definition import Experiment
 from tests.benchmarks.common import Figure
 from tests.benchmarks.drafted_lists import clicked
@@ -56,7 +60,20 @@ def measure() -> list[Figure]:
         *mismatches(_SEED + 6, 10_000),
         *verdicts(_SEED + 7, 500),
         *drafted(_SEED + 8, 4000),
+        *assigned(1_000_000),
     ]
+
+
+def assigned(readers: int) -> list[Figure]:
+    """Time to put a reader on a side, and whether the sides are even."""
+    sides, names = Sides(Experiment.model_validate(_DEFINITION)), [f"reader-{n}" for n in range(readers)]
+    begin = time.process_time()
+    found = [sides.of(name) for name in names]
+    took = (time.process_time() - begin) / readers * 1e6
+    counts = list(Counter(side.name for side in found if side is not None).values())
+    even = float(stats.chisquare(counts).pvalue)
+    name = f"a reader is put on a side (chi-square of {readers:,} readers: p = {even:.2g})"
+    return [Figure(name, took, "CPU us", bar="< 5, p > .001", good=took < 5.0 and even > 1e-3)]
 
 
 def drafted(seed: int, readers: int) -> list[Figure]:
