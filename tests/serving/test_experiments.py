@@ -91,7 +91,8 @@ def test_a_side_is_served_logged_and_gone_at_once(site: Site, capsys: Capture) -
     site.define("titles", "latest", RENAMED)
     assert site.asked("/v1/latest", "reader-1")["experiment"] is None
     site.run(capsys, "start", "titles")
-    sides = Counter()
+    sides: Counter[str] = Counter()
+    answers = {}
     for reader in READERS:
         bodies = [site.asked("/v1/latest", reader) for _ in range(2)]
         assert bodies[0]["experiment"] == bodies[1]["experiment"]
@@ -100,9 +101,12 @@ def test_a_side_is_served_logged_and_gone_at_once(site: Site, capsys: Capture) -
         sides[side] += 1
         shown = {"control": "Latest Stories", "named": "Fresh off the press"}[side]
         assert bodies[0]["title"] == bodies[1]["title"] == shown
-        (exposure,) = site.logged(bodies[0]["request_id"])
-        assert (exposure.experiment_id, exposure.variant) == ("titles", side)
+        answers[bodies[0]["request_id"]] = side
     assert min(sides.values()) >= 8
+    site.logged(list(answers)[-1])
+    for request_id, side in answers.items():
+        (exposure,) = site.logged(request_id)
+        assert (exposure.experiment_id, exposure.variant) == ("titles", side)
     # lists that it does not cover, and readers who are nobody
     assert site.asked("/v1/popular", "reader-1")["experiment"] is None
     public = site.asked("/v1/latest", None)
@@ -199,12 +203,15 @@ def test_lists_of_two_sides_are_interleaved(site: Site, capsys: Capture) -> None
     site.define("drafted", "related", sides, kind="interleaving")
     site.run(capsys, "start", "drafted")
     teams: Counter[str] = Counter()
+    answers = []
     for reader in READERS[:10]:
         page = site.asked("/v1/page", reader, article_id="world-arms-deal", lists="related,popular", limit=8)
         assert page["experiment"] == {"id": "drafted", "variant": "interleaved"}
         everything = [name for each in page["lists"].values() for name in ids(each["items"])]
         assert len(set(everything)) == len(everything) == 16
-        logged = {each.surface: each for each in site.logged(page["request_id"])}
+        answers.append(page["request_id"])
+    for request_id in reversed(answers):
+        logged = {each.surface: each for each in site.logged(request_id)}
         assert logged["related"].variant == "interleaved"
         assert logged["popular"].experiment_id is None
         teams.update(source for source in logged["related"].sources if source.startswith("team:"))

@@ -45,7 +45,14 @@ def series(
 
 
 @pytest.mark.parametrize(
-    "metric", ["ctr", "page_views_per_session", "sessions_per_reader", "hides_per_reader"]
+    "metric",
+    [
+        "page_views_per_session",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("ctr", "sessions_per_reader", "hides_per_reader")
+        ),
+    ],
 )
 def test_so_far_is_what_a_report_of_that_day_would_say(metric: str, tmp_path: Path) -> None:
     _, found, again = series(tmp_path, experiment(primary_metric=metric), 9)
